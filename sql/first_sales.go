@@ -76,10 +76,12 @@ const maxWritten = 2000
 // parameters workspace and livemode. What was written in the five minutes before a computation began
 // may have been missed by it, because a row may reach another replica, or the clock of another server
 // be, so much later. Lists of more than 36 hours ago are not read: payments_written forgets. Nor are
-// those of which not all slices are of one computation.
+// those of which not all slices are of one computation, and those of the future: the server's clock
+// was set back, and what has been written since seems to be older than they are.
 const FirstSalesLookup = `WITH
     (
-        SELECT (min(at), count() = 16 AND min(at) = max(at) AND min(at) >= now64(3) - toIntervalHour(36))
+        SELECT (min(at), count() = 16 AND min(at) = max(at)
+            AND min(at) >= now64(3) - toIntervalHour(36) AND min(at) <= now64(3) + toIntervalMinute(5))
         FROM (SELECT max(computed_at) AS at FROM first_sales WHERE ` + ofWorkspace + ` GROUP BY slice)
     ) AS listed,
     (

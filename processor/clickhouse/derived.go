@@ -80,9 +80,11 @@ func RebuildDerived(ctx context.Context, s *Store, table string) error {
 // all payments until the lists are computed again. Call it before and after payments in revenue are
 // altered, deleted or exchanged, for no insert into the ledger notes that.
 func VoidFirstSales(ctx context.Context, s *Store) error {
+	// By a clock that was set back, now is before they were computed.
 	if err := s.Exec(ctx, "INSERT INTO payments_written (workspace, livemode, written_at) "+
-		"SELECT DISTINCT workspace, livemode, now64(3, 'UTC') FROM (SELECT workspace, livemode FROM revenue "+
-		"UNION ALL SELECT workspace, livemode FROM first_sales)"); err != nil {
+		"SELECT workspace, livemode, greatest(now64(3, 'UTC'), max(at)) FROM "+
+		"(SELECT DISTINCT workspace, livemode, toDateTime64(0, 3, 'UTC') AS at FROM revenue "+
+		"UNION ALL SELECT workspace, livemode, computed_at FROM first_sales) GROUP BY workspace, livemode"); err != nil {
 		return fmt.Errorf("note that lists of first sales are void: %w", err)
 	}
 	return nil

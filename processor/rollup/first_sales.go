@@ -56,9 +56,30 @@ WHERE computed < now64(3) - INTERVAL 1 DAY
     OR computed <= void + INTERVAL 5 MINUTE AND void < now64(3) - INTERVAL 5 MINUTE
 ORDER BY workspace, livemode`
 
+// ofTheFuture selects whose lists the server computed before its clock was set back, unless they are
+// void already. When their time comes, payments_written has what was written after them as if it had
+// been before.
+const ofTheFuture = `SELECT toString(workspace), livemode
+FROM
+(
+    SELECT workspace, livemode, computed_at AS computed, toDateTime64(0, 3, 'UTC') AS void FROM first_sales
+    UNION ALL
+    SELECT workspace, livemode, toDateTime64(0, 3, 'UTC'), written_at
+    FROM payments_written
+    WHERE entry_id = toFixedString('', 16)
+)
+GROUP BY workspace, livemode
+HAVING max(computed) > now64(3) + INTERVAL 5 MINUTE AND max(computed) > max(void)`
+
 // RefreshFirstSales computes the lists that are due, of ledgers with so many entries or more.
 func RefreshFirstSales(ctx context.Context, s *clickhouse.Store, entries int) error {
-	list, err := ledgers(ctx, s, dueLists, entries)
+	list, err := ledgers(ctx, s, ofTheFuture)
+	if err == nil && len(list) > 0 {
+		err = clickhouse.VoidFirstSales(ctx, s)
+	}
+	if err == nil {
+		list, err = ledgers(ctx, s, dueLists, entries)
+	}
 	if err != nil {
 		return fmt.Errorf("look up whose first sales are due: %w", err)
 	}

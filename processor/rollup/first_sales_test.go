@@ -318,6 +318,31 @@ func TestFirstSalesOfTwoComputations(t *testing.T) {
 	}
 }
 
+// Where the server's clock is set back, what is written next is written before the lists were
+// computed, by that clock.
+func TestFirstSalesOfClockThatIsSetBack(t *testing.T) {
+	p := openPayments(t)
+	p.pay(1, "ann", "late", begin.Add(time.Hour))
+	p.compute()
+	p.pass(-60)
+	p.pay(2, "ann", "early", begin)
+	if p.same("an hour set back") {
+		t.Error("lists of the future tell the first sales")
+	}
+	if err := rollup.RefreshFirstSales(t.Context(), p.store, 1); err != nil {
+		t.Fatal(err)
+	}
+	if p.pass(70); p.same("70 minutes later") {
+		t.Error("lists of before the clock was set back tell the first sales")
+	}
+	if err := rollup.RefreshFirstSales(t.Context(), p.store, 1); err != nil {
+		t.Fatal(err)
+	}
+	if !p.same("70 minutes later, computed") {
+		t.Error("lists of before the clock was set back were not computed again")
+	}
+}
+
 func openPayments(t *testing.T) *payments {
 	dsn, _ := sqltest.Open(t)
 	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
