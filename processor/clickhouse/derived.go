@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
@@ -44,11 +45,6 @@ func RebuildDerived(ctx context.Context, s *Store, table string) error {
 	if err != nil {
 		return err
 	}
-	if table == "revenue" {
-		if err := VoidFirstSales(ctx, s); err != nil {
-			return err
-		}
-	}
 	query += " SETTINGS final = 1, max_partitions_per_insert_block = 0"
 	rebuilt := table + "_rebuilt"
 	for _, statement := range []string{
@@ -59,6 +55,11 @@ func RebuildDerived(ctx context.Context, s *Store, table string) error {
 		"INSERT INTO " + table + " " + query,
 		"DROP TABLE " + rebuilt + " SYNC",
 	} {
+		if table == "revenue" && strings.HasPrefix(statement, "EXCHANGE") { // lists of before are of the old one
+			if err := VoidFirstSales(ctx, s); err != nil {
+				return err
+			}
+		}
 		if err := s.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("rebuild %s: %w", table, err)
 		}
@@ -77,8 +78,9 @@ func RebuildDerived(ctx context.Context, s *Store, table string) error {
 }
 
 // VoidFirstSales makes all lists of first sales void that were computed until now: questions look at
-// all payments until the lists are computed again. Call it before and after payments in revenue are
-// altered, deleted or exchanged, for no insert into the ledger notes that.
+// all payments until the lists are computed again. Call it just before and after payments in revenue
+// are altered, deleted or exchanged, for no insert into the ledger notes that: five minutes later new
+// lists may be computed.
 func VoidFirstSales(ctx context.Context, s *Store) error {
 	// By a clock that was set back, now is before they were computed.
 	if err := s.Exec(ctx, "INSERT INTO payments_written (workspace, livemode, written_at) "+

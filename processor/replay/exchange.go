@@ -36,9 +36,6 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 	if b.Topics != nil {
 		tables = slices.Concat(computed, raw)
 	}
-	if err := clickhouse.VoidFirstSales(ctx, b.Live); err != nil {
-		return err
-	}
 	for _, table := range tables {
 		if positions["exchanged "+table] != "" {
 			continue
@@ -131,6 +128,11 @@ func (b *Rebuild) exchange(ctx context.Context, positions map[string]string, tab
 	}
 	if err := reached(ctx, b.Shadow, position{Step: step, At: id}); err != nil {
 		return err
+	}
+	if table == "revenue" { // lists of before are of the old one
+		if err := clickhouse.VoidFirstSales(ctx, b.Live); err != nil {
+			return err
+		}
 	}
 	return b.Live.Exec(ctx, "EXCHANGE TABLES "+clickhouse.Table("", table)+" AND "+rebuilt)
 }

@@ -1,11 +1,14 @@
 package rollup_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"slices"
 	"strings"
@@ -340,6 +343,48 @@ func TestFirstSalesOfClockThatIsSetBack(t *testing.T) {
 	}
 	if !p.same("70 minutes later, computed") {
 		t.Error("lists of before the clock was set back were not computed again")
+	}
+}
+
+// Filling the table beside revenue takes longer than lists are void, so they are computed meanwhile.
+func TestFirstSalesWhileRevenueIsRebuilt(t *testing.T) {
+	p := openPayments(t)
+	p.pay(1, "ann", "late", begin.Add(time.Hour))
+	p.pay(2, "ann", "early", begin)
+	p.exec("ALTER TABLE revenue DELETE WHERE sale_id = 'early' SETTINGS mutations_sync = 2") // what is repaired
+	engine, err := url.Parse(p.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exchanged := false
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: engine.Scheme, Host: engine.Host})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		switch {
+		case bytes.Contains(body, []byte("INSERT INTO revenue_rebuilt")):
+			p.pass(10)
+			p.compute()
+		case bytes.Contains(body, []byte("INSERT INTO revenue SELECT")):
+			exchanged = true
+			p.same("exchanged")
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	store, err := clickhouse.Open(server.URL+engine.Path, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := clickhouse.RebuildDerived(t.Context(), store, "revenue"); err != nil {
+		t.Fatal(err)
+	}
+	if !exchanged {
+		t.Error("the statement after the exchange was not seen")
 	}
 }
 
