@@ -140,7 +140,7 @@ func TestStatementOfLists(t *testing.T) {
 		}
 		return text
 	}
-	const payments, lists, lost, gained = "revenue AS f", "FROM first_sales", "AND buyer NOT IN (3, 4)",
+	const payments, lists, lost, gained = "revenue AS f", "FROM first_sales", "buyer NOT IN (3, 4)",
 		"sipHash64(e.sale_id) IN (5, 6)\n        OR sipHash64"
 	for i, c := range []struct {
 		first *FirstSales

@@ -217,6 +217,21 @@ func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]stri
 	if known.Large && q.NeedsFirstSales() {
 		known.FirstSales = a.firstSales(ctx, values)
 	}
+	answer, err = a.sendKnowing(ctx, q, values, query, known)
+	var fault *Fault
+	if known.FirstSales != nil && errors.As(err, &fault) && fault.Code == codeBadParameter { // the lists may be gone
+		known.FirstSales = nil
+		answer, err = a.sendKnowing(ctx, q, values, query, known)
+	}
+	if err != nil || f.Name != JSON.Name {
+		return answer, err
+	}
+	return compact(answer)
+}
+
+func (a *Asker) sendKnowing(ctx context.Context, q sql.Question, values map[string]string, query url.Values,
+	known sql.Known,
+) ([]byte, error) {
 	text, err := q.Statement(values, known)
 	if err != nil {
 		return nil, err
@@ -225,10 +240,7 @@ func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]stri
 	if err != nil {
 		return nil, err
 	}
-	if answer, err = a.read(response, q); err != nil || f.Name != JSON.Name {
-		return answer, err
-	}
-	return compact(answer)
+	return a.read(response, q)
 }
 
 // large reports whether the workspace has so many entries that a question is asked in another way.

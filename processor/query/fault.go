@@ -20,8 +20,10 @@ func (f *Fault) Error() string {
 	return fmt.Sprintf("%s: %s (hint: %s)", f.Code, f.Message, f.Hint)
 }
 
+const codeBadParameter = "bad_parameter"
+
 func badParameter(hint, message string, args ...any) *Fault {
-	return &Fault{http.StatusBadRequest, "bad_parameter", fmt.Sprintf(message, args...), hint}
+	return &Fault{http.StatusBadRequest, codeBadParameter, fmt.Sprintf(message, args...), hint}
 }
 
 // faultOf returns what an error of ClickHouse, known by its name, means for whoever asked.
@@ -40,7 +42,7 @@ func faultOf(name, text string, timeout time.Duration) *Fault {
 				"the reason is in this program's log."}
 	case "BAD_ARGUMENTS", "BAD_QUERY_PARAMETER", "ARGUMENT_OUT_OF_BOUND", // such as an interval of no length
 		"FUNCTION_THROW_IF_VALUE_IS_NON_ZERO": // a question refuses a value
-		return &Fault{http.StatusBadRequest, "bad_parameter", "ClickHouse cannot read a parameter: " + firstSentence(text),
+		return &Fault{http.StatusBadRequest, codeBadParameter, "ClickHouse cannot read a parameter: " + firstSentence(text),
 			"GET /api/query lists each parameter with its type."}
 	case "TOO_MANY_ROWS", "TOO_MANY_BYTES", tooManyRowsOrBytes:
 		return &Fault{http.StatusUnprocessableEntity, "answer_too_large",

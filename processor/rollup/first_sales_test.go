@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/processor/clickhouse"
+	"tributary/processor/query"
 	"tributary/processor/rollup"
 	"tributary/sql"
 	"tributary/sql/sqltest"
@@ -343,6 +344,59 @@ func TestFirstSalesOfClockThatIsSetBack(t *testing.T) {
 	}
 	if !p.same("70 minutes later, computed") {
 		t.Error("lists of before the clock was set back were not computed again")
+	}
+}
+
+// Lists may be replaced or deleted between the look-up and the question, and the question may be
+// answered by a replica that does not have them yet. Then all payments are read.
+func TestFirstSalesThatAreGone(t *testing.T) {
+	p := openPayments(t)
+	p.pay(1, "ann", "late", begin.Add(time.Hour))
+	p.compute()
+	engine, err := url.Parse(p.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lists := 0
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: engine.Scheme, Host: engine.Host})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Query().Get("log_comment") {
+		case "tributary size of a workspace":
+			fmt.Fprintln(w, sql.LargeFrom)
+			return
+		case "tributary question new_and_returning":
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			if bytes.Contains(body, []byte("FROM first_sales")) {
+				lists++
+				p.exec("TRUNCATE TABLE first_sales")
+			}
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	asker, err := query.Open(server.URL+engine.Path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer asker.Close()
+	q, err := sql.AskQuestion("new_and_returning")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := make([]string, 2) // with lists that are deleted just then, and without lists
+	for i := range answers {
+		answer, err := asker.Ask(t.Context(), "ann", q, asked, query.JSON)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers[i] = string(answer)
+	}
+	if lists != 1 || answers[0] != answers[1] {
+		t.Errorf("asked of lists %d times: %s\nwithout lists: %s", lists, answers[0], answers[1])
 	}
 }
 

@@ -90,12 +90,12 @@ FROM
         {{with .FirstSales}}({{with .GainedText}}sipHash64(e.sale_id) IN ({{.}})
         OR {{end}}sipHash64(e.sale_id) IN
         (
-            -- As they were computed; what has changed since stands beside. A newer list may come in the meantime.
-            SELECT sale
+            -- As they were computed; what has changed since stands beside. Not all of these lists may be here: newer ones
+            -- came, they were deleted, or this is another replica.
+            SELECT arrayJoin(groupArrayArray({{with .LostText}}arrayFilter((sale, buyer) -> buyer NOT IN ({{.}}), sales, buyers){{else}}sales{{end}})) AS sale
             FROM first_sales
-            ARRAY JOIN sales AS sale{{if .LostText}}, buyers AS buyer{{end}}
-            WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND computed_at >= fromUnixTimestamp64Milli({{.ComputedAt}}, 'UTC'){{with .LostText}}
-                AND buyer NOT IN ({{.}}){{end}}
+            WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND computed_at = fromUnixTimestamp64Milli({{.ComputedAt}}, 'UTC')
+            HAVING NOT throwIf(uniqExact(slice) != 16, 'the lists of first sales are gone')
         )) AS first_sale,{{else}}e.sale_id IN
         (
             -- The buyer's earliest payment, of two at the same time that of the least sale_id. As one text, because the
