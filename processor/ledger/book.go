@@ -136,19 +136,18 @@ func (b *books) bookPayment(p *payment) {
 	}
 	e := b.entry(p.group, p.source, p.id, stripe.Payment, "")
 	e.OccurredAt, e.Amount, e.SaleID, e.charge = p.at, p.amount, p.sale(), p.chargeOf(max(0, p.firstTried()))
-	e.Tax, e.Shipping, e.Discount, e.beyond = p.tax, p.shipping, p.discount, p.beyond
 	invoices := slices.Concat(p.invoices, p.assumed)
-	stated := slices.ContainsFunc(invoices, func(i *invoice) bool { return i.source != nil })
-	if stated || p.session == nil {
-		e.Tax, e.Shipping, e.Discount, e.beyond = 0, 0, 0, 0
-		if len(invoices) == 0 {
-			e.Tax, e.Shipping, e.Discount = p.parts()
-		}
-		for _, i := range invoices {
-			s := i.parts[p]
-			e.Tax, e.Shipping, e.Discount = e.Tax+s.tax, e.Shipping+s.shipping, e.Discount+s.discount
-			e.beyond += s.beyond
-		}
+	if p.session == nil && len(invoices) == 0 {
+		e.Tax, e.Shipping, e.Discount = p.parts()
+	}
+	if p.session != nil {
+		of := func(whole int64) int64 { return stripe.Share(whole, p.unstated(invoices), p.amount) }
+		e.Tax, e.Shipping, e.Discount, e.beyond = of(p.tax), of(p.shipping), of(p.discount), of(p.beyond)
+	}
+	for _, i := range invoices {
+		s := i.parts[p]
+		e.Tax, e.Shipping, e.Discount = e.Tax+s.tax, e.Shipping+s.shipping, e.Discount+s.discount
+		e.beyond += s.beyond
 	}
 	facts := p.facts
 	for _, i := range invoices {

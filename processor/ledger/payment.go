@@ -106,6 +106,26 @@ func (p *payment) divideSession(session *stripe.Fact) {
 	p.beyond = max(0, p.amount-total)
 }
 
+// unstated returns how much of a payment is of no invoice that an event states. What is overpaid of
+// invoices that events state is theirs.
+func (p *payment) unstated(invoices []*invoice) int64 {
+	left, unknown := p.amount, len(invoices) == 0
+	for _, i := range invoices {
+		switch {
+		case i.source == nil:
+			unknown = true
+		case i.source.Currency != p.currency:
+			left = 0 // amounts of two currencies cannot be compared
+		default:
+			left -= i.explained(p)
+		}
+	}
+	if !unknown {
+		return 0
+	}
+	return max(0, left)
+}
+
 // parts returns tax, shipping and discount as the payment intent itself states them, for a payment
 // that no session and no invoice states them for.
 func (p *payment) parts() (tax, shipping, discount int64) {
