@@ -353,6 +353,13 @@ func TestQuestionsRefuse(t *testing.T) {
 	t.Cleanup(func() { d.Close() })
 	for asked, want := range map[string]string{
 		"attribution_models?dimension=afiliate": "dimension is one of",
+		"breakdown?dimension=afiliate":          "dimension is one of",
+		"live_events?dimension=":                "dimension is one of",
+		"trend?unit=fortnight":                  "unit is one of hour, day",
+		"cohorts?unit=hour":                     "unit is one of day, week",
+		"breakdown?currency=EUR":                "no currency",
+		"sales_and_refunds?kinds=payments":      "kinds is one of payment",
+		"sales_and_refunds?match_rules=click":   "match_rules is one of manual",
 		"attribution_models?half_life_days=0":   "half_life_days is greater than 0",
 		"attribution_models?half_life_days=-7":  "half_life_days is greater than 0",
 		"timeseries?step=0":                     "must be positive",

@@ -157,6 +157,12 @@ func TestQuestionParameters(t *testing.T) {
 		if !maps.Equal(used, declared) {
 			t.Errorf("%s uses %v and declares %v", q.Name, used, declared)
 		}
+		for _, p := range q.Parameters {
+			listed := slices.Contains([]string{"unit", "dimension", "kinds", "match_rules"}, p.Name)
+			if listed != (p.Values != nil) || p.Type == "String" && listed && !slices.Contains(p.Values, p.Default) {
+				t.Errorf("%s lists the values %q of %s, whose default is %q", q.Name, p.Values, p.Name, p.Default)
+			}
+		}
 		if !strings.HasSuffix(q.Title, "?") || q.Meaning == "" {
 			t.Errorf("%s says neither what it asks nor what its answer means", q.Name)
 		}

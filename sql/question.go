@@ -24,6 +24,9 @@ type Parameter struct {
 	// whoever asks sends Default.
 	Optional bool
 	Meaning  string
+	// Values are all that there are, of a list those that its elements may have; nil: any value of
+	// the type. They are what Meaning begins with: "affiliate, channel or program; empty: all together".
+	Values []string
 }
 
 // AskQuestion returns the named question. The error is fs.ErrNotExist where there is none.
@@ -82,6 +85,7 @@ func parseQuestion(name, text string) (Question, error) {
 			if p[6] >= 0 {
 				parameter.Optional, parameter.Default = true, unquote(comment[p[6]:p[7]])
 			}
+			parameter.Values = valuesOf(parameter)
 			q.Parameters = append(q.Parameters, parameter)
 		case q.Title == "":
 			q.Title = comment
@@ -91,6 +95,26 @@ func parseQuestion(name, text string) (Question, error) {
 	}
 	q.Meaning = strings.Join(meaning, " ")
 	return q, nil
+}
+
+// A list of words at the beginning of a meaning, each with or without a remark in parentheses, and
+// what a text means that is empty. Two single quotes are the empty word of a list's element.
+var (
+	valueList = regexp.MustCompile(`^(?:(?:\w+|'')(?: \([^)]*\))?(?:, | or ))+(?:\w+|'')(; |$)`)
+	value     = regexp.MustCompile(`(\w+|'')(?: \([^)]*\))?(?:, | or |; |$)`)
+)
+
+// valuesOf returns the values that a parameter's meaning lists, nil if it lists none.
+func valuesOf(p Parameter) []string {
+	list := valueList.FindString(p.Meaning)
+	var values []string
+	for _, m := range value.FindAllStringSubmatch(list, -1) {
+		values = append(values, unquote(m[1]))
+	}
+	if list != "" && p.Type == "String" && strings.HasPrefix(p.Meaning[len(list):], "empty: ") {
+		values = append(values, "")
+	}
+	return values
 }
 
 // unquote returns the value of a literal as param_… takes it: text without its quotes.

@@ -26,6 +26,8 @@ type ParameterDescription struct {
 	Required bool    `json:"required"`
 	Default  *string `json:"default,omitempty"`
 	Meaning  string  `json:"meaning"`
+	// Values are all that there are, of a list those of its elements; nil: any of the type.
+	Values []string `json:"values,omitempty"`
 }
 
 // Describe returns what programs need to know of a question. workspace is never required, because
@@ -37,7 +39,7 @@ func Describe(q sql.Question, forOne bool) Description {
 			continue
 		}
 		described := ParameterDescription{Name: p.Name, Type: p.Type, Required: !p.Optional && p.Name != "workspace",
-			Meaning: p.Meaning}
+			Meaning: p.Meaning, Values: p.Values}
 		if p.Optional {
 			described.Default = &p.Default
 		}

@@ -34,6 +34,11 @@ func ParameterSchema(q sql.Question, workspaces []string, forOne bool) *Schema {
 		}
 		one := schemaOf(p.Type)
 		one.Description = p.Meaning
+		if one.Items != nil {
+			one.Items.Enum = p.Values
+		} else {
+			one.Enum = p.Values
+		}
 		switch {
 		case p.Name == "workspace":
 			one.Enum = workspaces

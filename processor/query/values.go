@@ -13,6 +13,7 @@ import (
 	_ "time/tzdata" // zones are known on machines that have no zone files
 	"unicode/utf8"
 
+	"tributary/processor/fx"
 	"tributary/sql"
 )
 
@@ -149,7 +150,7 @@ const filterType = "Map(String, Array(String))"
 func readValue(p sql.Parameter, given []string) (string, error) {
 	element, isList := elementType(p.Type)
 	if isList && (len(given) != 1 || !strings.HasPrefix(given[0], "[")) {
-		return writeList(p.Name, element, given) // the parameter, repeated
+		return readList(p, element, given) // the parameter, repeated
 	}
 	if len(given) != 1 {
 		return "", badParameter("Give it once.", "%s is given %d times.", p.Name, len(given))
@@ -160,11 +161,36 @@ func readValue(p sql.Parameter, given []string) (string, error) {
 		if err := json.Unmarshal([]byte(given[0]), &list); err != nil {
 			return "", badParameter(expect(p.Type), "%s is not a list of strings in JSON.", p.Name)
 		}
-		return writeList(p.Name, element, list)
+		return readList(p, element, list)
 	case p.Type == filterType:
 		return readFilter(p.Name, given[0])
 	}
+	if err := checkListed(p, given[0]); err != nil {
+		return "", err
+	}
 	return readScalar(p.Name, p.Type, given[0])
+}
+
+func readList(p sql.Parameter, element string, list []string) (string, error) {
+	for _, value := range list {
+		if err := checkListed(p, value); err != nil {
+			return "", err
+		}
+	}
+	return writeList(p.Name, element, list)
+}
+
+// checkListed refuses a value that the question's declaration does not list, if it lists any: its
+// zeros would look like an answer.
+func checkListed(p sql.Parameter, value string) error {
+	if p.Values == nil || slices.Contains(p.Values, value) {
+		return nil
+	}
+	list := strings.Join(p.Values, ", ")
+	if words, ok := strings.CutSuffix(list, ", "); ok {
+		list = words + ", or empty"
+	}
+	return badParameter(p.Name+" is one of "+list+".", "%s is %q.", p.Name, shorten(value))
 }
 
 // readFilter reads a JSON object of lists, and returns it as ClickHouse writes a map, with its keys
@@ -227,6 +253,11 @@ func readScalar(name, kind, value string) (string, error) {
 	if name == "timezone" {
 		if _, err := time.LoadLocation(value); err != nil || value == "" || value == "Local" {
 			return "", badParameter("Give an IANA name, such as Europe/Paris.", "%q is no time zone.", shorten(value))
+		}
+	}
+	if name == "currency" {
+		if _, known := fx.Exponent(value); !known || value != strings.ToLower(value) {
+			return "", badParameter("Give a code of ISO 4217 in lower case, such as eur.", "%q is no currency.", shorten(value))
 		}
 	}
 	if strings.HasPrefix(kind, "DateTime") {

@@ -30,6 +30,10 @@ var asked = sql.Question{Name: "q", Text: "SELECT 1", Parameters: []sql.Paramete
 	{Name: "hours", Type: "Array(UInt8)", Optional: true, Default: "[]"},
 	{Name: "only", Type: "Map(String, Array(String))", Optional: true, Default: "{}"},
 	{Name: "timezone", Type: "String", Optional: true, Default: "UTC"},
+	{Name: "currency", Type: "String", Optional: true, Default: "usd"},
+	{Name: "unit", Type: "String", Optional: true, Default: "day", Values: []string{"day", "week"}},
+	{Name: "by", Type: "String", Optional: true, Values: []string{"link", ""}},
+	{Name: "kinds", Type: "Array(String)", Optional: true, Default: "[]", Values: []string{"sale", "refund"}},
 }}
 
 func TestValues(t *testing.T) {
@@ -67,6 +71,14 @@ func TestValues(t *testing.T) {
 		{"only", []string{`{}`, `{}`}, ""}, {"only", []string{""}, ""},
 		{"timezone", []string{"Asia/Kathmandu"}, "Asia/Kathmandu"}, {"timezone", []string{"Local"}, ""},
 		{"timezone", []string{"Mars/Olympus"}, ""}, {"timezone", []string{""}, ""},
+		{"currency", []string{"jpy"}, "jpy"}, {"currency", []string{"EUR"}, ""}, {"currency", []string{"xyz"}, ""},
+		{"currency", []string{""}, ""},
+		{"unit", []string{"week"}, "week"}, {"unit", []string{"Week"}, ""}, {"unit", []string{"fortnight"}, ""},
+		{"unit", []string{""}, ""}, {"unit", []string{strings.Repeat("x", 300)}, ""},
+		{"by", []string{"link"}, "link"}, {"by", []string{"links"}, ""},
+		{"kinds", []string{"sale", "refund"}, "['sale','refund']"}, {"kinds", []string{`["refund"]`}, "['refund']"},
+		{"kinds", []string{"[]"}, "[]"}, {"kinds", []string{"sale", "click"}, ""}, {"kinds", []string{`["click"]`}, ""},
+		{"kinds", []string{""}, ""},
 		{"affiliate", []string{strings.Repeat("x", maxValueBytes)}, strings.Repeat("x", maxValueBytes)},
 		{"affiliate", []string{strings.Repeat("x", maxValueBytes+1)}, ""}, {"affiliate", []string{"\xff"}, ""},
 		{"unknown", []string{"1"}, ""}, {"Limit", []string{"1"}, ""}, {"param_limit", []string{"1"}, ""},
@@ -83,6 +95,21 @@ func TestValues(t *testing.T) {
 		case values["workspace"] != "acme" || len(values) != len(asked.Parameters):
 			t.Errorf("%s: %v", c.name, values)
 		}
+	}
+}
+
+// The hint lists the values that there are, the empty one in words.
+func TestListedValues(t *testing.T) {
+	for given, hint := range map[string]string{"unit": "unit is one of day, week.", "by": "by is one of link, or empty.",
+		"kinds": "kinds is one of sale, refund."} {
+		_, err := Values(asked, Scope{Workspace: "acme"}, map[string][]string{given: {"x"}})
+		var fault *Fault
+		if !errors.As(err, &fault) || fault.Message != given+` is "x".` || fault.Hint != hint {
+			t.Errorf("%s: %v", given, err)
+		}
+	}
+	if v, err := Values(asked, Scope{Workspace: "acme"}, map[string][]string{"by": {""}}); err != nil || v["by"] != "" {
+		t.Errorf("empty, where that is listed: %v %v", v, err)
 	}
 }
 

@@ -10,7 +10,7 @@
 -- @param from DateTime('UTC'): begin of the time, UTC
 -- @param to DateTime('UTC'): its end, not included
 -- @param timezone String = 'UTC': IANA name: where months begin
--- @param dimension String = '': affiliate, channel, campaign or program of the first invoice; empty: all together
+-- @param dimension String = '': affiliate, channel, campaign or program; empty: all together; of the first invoice
 SELECT
     formatDateTime(begin, '%Y-%m', {timezone:String}) AS month,
     name,

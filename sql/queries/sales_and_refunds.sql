@@ -6,8 +6,8 @@
 -- @param livemode Bool = true: false: Stripe's test mode
 -- @param from DateTime('UTC'): begin of the time, UTC
 -- @param to DateTime('UTC'): its end, not included
--- @param kinds Array(String) = []: kinds to show; empty: all
--- @param match_rules Array(String) = []: rules by which it is credited; empty: all; ["","none"]: credited to nobody
+-- @param kinds Array(String) = []: payment, refund, refund_reversal, dispute or dispute_reversal; empty: all
+-- @param match_rules Array(String) = []: manual, click_id, subscription, external_customer, stripe_customer, affiliate, promotion_code, reference, email, sale, none or ''; empty: all; ["","none"]: credited to nobody
 -- @param only Map(String, Array(String)) = {}: names to show, by dimension, such as {'country':['DE','AT']}; all must fit
 -- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
 -- @param limit UInt32 = 100: how many rows
