@@ -76,7 +76,7 @@ func (c *auditChainCommand) Run(ctx context.Context, log *slog.Logger) error {
 	defer live.Close()
 	var topics *replay.Topics
 	if c.From == "kafka" {
-		if topics, err = c.topics(nil, log); err != nil {
+		if topics, err = c.topics("audit", nil, log); err != nil {
 			return err
 		}
 	}

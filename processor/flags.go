@@ -32,14 +32,15 @@ func (s *kafkaSettings) connection() (schemas.KafkaConnection, error) {
 	return s.Kafka.Connection("tributary-processor")
 }
 
-// topics returns a reader of Kafka without a consumer group. deadLetter sets aside what cannot be
-// read.
-func (s *kafkaSettings) topics(deadLetter consume.DeadLetter, log *slog.Logger) (*replay.Topics, error) {
+// topics returns a reader of Kafka without a consumer group, whose lines of the log say what it reads
+// for. deadLetter sets aside what cannot be read.
+func (s *kafkaSettings) topics(reads string, deadLetter consume.DeadLetter, log *slog.Logger,
+) (*replay.Topics, error) {
 	c, err := s.connection()
 	if err != nil {
 		return nil, err
 	}
-	return &replay.Topics{Seeds: c.Seeds, Opts: c.Options(), DeadLetter: deadLetter, Log: log}, nil
+	return &replay.Topics{Seeds: c.Seeds, Opts: c.Options(), DeadLetter: deadLetter, Log: log.With("for", reads)}, nil
 }
 
 // stripeAPISettings are the flags of the commands that ask Stripe for what an event leaves out.

@@ -113,7 +113,7 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 		p.warnings = append(p.warnings, thin.Warning)
 	}
 
-	topics := &replay.Topics{Seeds: config.kafka.Seeds, Opts: config.kafka.Options(), Log: log}
+	topics := &replay.Topics{Seeds: config.kafka.Seeds, Opts: config.kafka.Options(), Log: log.With("for", "audit")}
 	p.auditor = audit.NewContinuous(c.Audit, p.elected, func(ctx context.Context, since time.Time) (*audit.Report, error) {
 		report, err := c.auditSince(ctx, since, c.ClickhouseDSN, topics, log)
 		if err == nil {

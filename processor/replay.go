@@ -50,7 +50,7 @@ func (c *replayRangeCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	topics, err := c.topics(replay.DeadLetterTable(store), log)
+	topics, err := c.topics("replay", replay.DeadLetterTable(store), log)
 	if err != nil {
 		return err
 	}
@@ -279,7 +279,7 @@ func (c *replayRebuildCommand) rebuild(
 		},
 	}
 	if c.From == "kafka" {
-		rebuild.Topics, err = c.topics(replay.DeadLetterTable(shadow), log)
+		rebuild.Topics, err = c.topics("rebuild", replay.DeadLetterTable(shadow), log)
 	}
 	return rebuild, err
 }
