@@ -41,8 +41,8 @@ func (slowKafka) Publish(_ context.Context, records ...*kgo.Record) (bool, error
 	return false, nil
 }
 
-// serveAttacked is the other process: an edge with the documented limits, but for those of time. Its
-// one peer is a trusted proxy, so that visitors of many addresses can be played.
+// serveAttacked is the other process: an edge with the documented limits, but for those of time.
+// Its one peer is a trusted proxy, so that visitors of many addresses can be played.
 func serveAttacked() {
 	c := Default()
 	c.Logger, c.ReadTimeout, c.WriteTimeout = slog.New(slog.DiscardHandler), limit, limit
@@ -180,8 +180,9 @@ func (a *attacked) send(head, body string) int {
 	return res.StatusCode
 }
 
-// atOnce sends the same request n times at the same time, rounds times, and checks every answer: one
-// of want, or 503 where the machine reads a body so slowly that the next waits too long for memory.
+// atOnce sends the same request n times at the same time, rounds times, and checks every answer:
+// one of want, or 503 where the machine reads a body so slowly that the next waits too long for
+// memory.
 func (a *attacked) atOnce(n, rounds int, path, headers, body string, want ...int) {
 	a.t.Helper()
 	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n%sContent-Length: %d\r\n\r\n",

@@ -117,10 +117,10 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 	return nil
 }
 
-// dropNobodys drops ids that name nobody: those that a program failed to fill in, and those that are
-// not Unicode, since all that cannot be read becomes one character. Of all who have such an id, one
-// click in an hour would count, or one partner would have what others earned. A visitor's click is
-// kept without it; with the secret key nothing is changed silently.
+// dropNobodys drops ids that name nobody: those that a program failed to fill in, and those that
+// are not Unicode, since all that cannot be read becomes one character. Of all who have such an id,
+// one click in an hour would count, or one partner would have what others earned. A visitor's click
+// is kept without it; with the secret key nothing is changed silently.
 func (e *event) dropNobodys(secret bool) *fault {
 	c := &e.click
 	for _, id := range [...]*string{&e.clickID, &c.VisitorId, &c.AffiliateId, &c.ProgramId, &c.LinkId} {

@@ -99,8 +99,8 @@ func isJWT(s string) bool {
 	return points >= 2
 }
 
-// tokenRun returns how many bytes at the beginning of s a token may consist of, and how many of them
-// are points.
+// tokenRun returns how many bytes at the beginning of s a token may consist of, and how many of
+// them are points.
 func tokenRun(s string) (length, points int) {
 	for ; length < len(s); length++ {
 		switch c := s[length]; {

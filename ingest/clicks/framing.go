@@ -66,8 +66,8 @@ type framing struct {
 	length, encoding, key bool // Content-Length, Transfer-Encoding, Authorization
 }
 
-// header judges one header by those before it. The length of the name comes first: it costs nothing,
-// and leaves few names to compare.
+// header judges one header by those before it. The length of the name comes first: it costs
+// nothing, and leaves few names to compare.
 func (seen *framing) header(h *fasthttp.RequestHeader, name, value []byte) *fault {
 	switch len(name) {
 	case len("Host"):

@@ -7,8 +7,8 @@ import "strings"
 // many. redactURL drops
 //
 //   - user:password@ before the host,
-//   - every segment of the path that is a secret ("-" stands in its place), as does a long random one
-//     behind a word such as "reset" or "invite"; and parameters of a segment (;jsessionid=…),
+//   - every segment of the path that is a secret ("-" stands in its place), as does a long random
+//     one behind a word such as "reset" or "invite"; and parameters of a segment (;jsessionid=…),
 //   - every parameter of query and fragment whose name says that its value is a secret or
 //     personal (secretName), and
 //   - every parameter whose value is or holds a secret, whatever its name (secrets.go).

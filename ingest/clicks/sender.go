@@ -97,8 +97,8 @@ func (s *Server) authorize(ctx *fasthttp.RequestCtx, from *sender, key string, k
 }
 
 // bearer returns the token of an Authorization header (RFC 6750 §2.1). given reports whether the
-// sender meant to give one: an empty token, and a key without a scheme before it, are mistakes. What
-// has another scheme is between a browser and a proxy.
+// sender meant to give one: an empty token, and a key without a scheme before it, are mistakes.
+// What has another scheme is between a browser and a proxy.
 func bearer(h *fasthttp.RequestHeader) (token []byte, given bool) {
 	v := h.Peek(fasthttp.HeaderAuthorization)
 	if len(v) == 0 {

@@ -13,9 +13,9 @@ import (
 // sayAgain is how often the log repeats what Kafka's client says again and again.
 const sayAgain = time.Minute
 
-// kafkaLogger passes what kgo says at warning level and above to slog: of lines with one message the
-// first, and then one a minute that says how many were left out. While Kafka is away kgo says of
-// each broker and partition, several times a second, that it cannot be reached.
+// kafkaLogger passes what kgo says at warning level and above to slog: of lines with one message
+// the first, and then one a minute that says how many were left out. While Kafka is away kgo says
+// of each broker and partition, several times a second, that it cannot be reached.
 type kafkaLogger struct {
 	log *slog.Logger
 	now func() time.Time

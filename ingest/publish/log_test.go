@@ -12,8 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// While Kafka is away its client says the same several times a second: the log has it once a minute,
-// with how often it was said and what an operator can do.
+// While Kafka is away its client says the same several times a second: the log has it once a
+// minute, with how often it was said and what an operator can do.
 func TestLogOfAnOutage(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)

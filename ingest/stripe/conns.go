@@ -43,8 +43,8 @@ func (l *listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// makeRoom closes the oldest unproven connections that hold n bytes together, but not c, and reports
-// whether there are such: who sends large bodies slowly keeps no event out either.
+// makeRoom closes the oldest unproven connections that hold n bytes together, but not c, and
+// reports whether there are such: who sends large bodies slowly keeps no event out either.
 func (l *listener) makeRoom(c *conn, n int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

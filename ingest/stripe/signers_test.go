@@ -102,8 +102,8 @@ func TestSecretsSignForTheirOwn(t *testing.T) {
 	}
 	h.t = t
 	h.nothing()
-	// Nor does it sign for what another reader of the body finds in it: one that takes the first of two
-	// equal names, or knows no capitals.
+	// Nor does it sign for what another reader of the body finds in it: one that takes the first of
+	// two equal names, or knows no capitals.
 	for _, names := range []string{
 		`"account":"acct_acme","account":"acct_bob"`, `"account":"acct_bob","account":"acct_acme"`,
 		`"account":"acct_bob","Account":"acct_acme"`, `"ACCOUNT":"acct_acme","account":"acct_bob"`,

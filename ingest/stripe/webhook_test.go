@@ -330,8 +330,8 @@ func TestKafkaAway(t *testing.T) {
 	}
 }
 
-// Who ends his half of the connection behind the request, as HTTP lets him, waits for the answer all
-// the same. Kafka takes the event at the second try, long after the webhook has seen that end.
+// Who ends his half of the connection behind the request, as HTTP lets him, waits for the answer
+// all the same. Kafka takes the event at the second try, long after the webhook has seen that end.
 func TestHalfClosed(t *testing.T) {
 	kafka := newKafka(t)
 	h := start(t, kafka)

@@ -9,9 +9,9 @@ import (
 )
 
 // Try returns why a spool could not be kept in dir: this user may not write there or make it
-// private, or it holds a file that is none of a spool's. It leaves nothing behind. The notes tell of
-// what may end: another process has the directory, which may be the program that runs already, or
-// its disk is full.
+// private, or it holds a file that is none of a spool's. It leaves nothing behind. The notes tell
+// of what may end: another process has the directory, which may be the program that runs already,
+// or its disk is full.
 func Try(dir string) (notes []string, err error) {
 	there, err := existing(dir)
 	if err != nil {
