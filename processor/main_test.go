@@ -107,8 +107,8 @@ func TestClickHouseTLS(t *testing.T) {
 	}
 }
 
-// Behind an address there may be nobody, a port that somebody else listens at, or one of ClickHouse's
-// other protocols. Every command says so within seconds and with a hint.
+// Behind an address there may be nobody, a port that somebody else listens at, or one of
+// ClickHouse's other protocols. Every command says so within seconds and with a hint.
 func TestClickHouseIsElsewhere(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -264,7 +264,8 @@ func newerTables(ctx context.Context, db *databasesql.DB) (string, error) {
 }
 
 // refuseNewer returns an error if a newer version of this program has migrated the database: tables
-// that are made beside would not be as the live ones, and lose what is in columns that are not known.
+// that are made beside would not be as the live ones, and lose what is in columns that are not
+// known.
 func refuseNewer(ctx context.Context, dsn string) error {
 	options, err := clickhouse.Options(dsn)
 	if err != nil {

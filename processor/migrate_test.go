@@ -41,8 +41,8 @@ func TestReadyAsksForMigrations(t *testing.T) {
 	}
 }
 
-// A program that was taken back to an older version goes on with tables of a newer one, and says so.
-// It does not rebuild them: what newer columns hold would be lost.
+// A program that was taken back to an older version goes on with tables of a newer one, and says
+// so. It does not rebuild them: what newer columns hold would be lost.
 func TestTablesOfANewerVersion(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	s, err := openSchema(dsn)

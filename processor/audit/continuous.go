@@ -21,10 +21,10 @@ type Continuous struct {
 	last     prometheus.Gauge
 }
 
-// NewContinuous makes one that calls run every so often (0: never), each time with what was received
-// since an interval before the last success, so that each record is audited twice. It does so only
-// while elected reports that this processor is the one that audits. Its metrics are registered with
-// reg.
+// NewContinuous makes one that calls run every so often (0: never), each time with what was
+// received since an interval before the last success, so that each record is audited twice. It does
+// so only while elected reports that this processor is the one that audits. Its metrics are
+// registered with reg.
 func NewContinuous(every time.Duration, elected func() bool,
 	run func(ctx context.Context, since time.Time) (*Report, error),
 	reg prometheus.Registerer,

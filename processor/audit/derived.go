@@ -188,7 +188,8 @@ func queries(ctx context.Context, live *clickhouse.Store, table string) (stored,
 	return stored, computed, err
 }
 
-// compareRows returns the rows of a derived table that differ from what is computed from its source.
+// compareRows returns the rows of a derived table that differ from what is computed from its
+// source.
 func compareRows(ctx context.Context, live *clickhouse.Store, t projection, stored, computed string) (
 	findings []Finding, err error,
 ) {

@@ -62,8 +62,8 @@ var clickColumns = []nativeColumn[ClickRow]{
 	number("version", (*ClickRow).Version),
 }
 
-// vouchedFirst is how much earlier than it was received a click counts as received that a secret key
-// vouched for: some 31 years, so that no public click under its id was received before it.
+// vouchedFirst is how much earlier than it was received a click counts as received that a secret
+// key vouched for: some 31 years, so that no public click under its id was received before it.
 const vouchedFirst = 1_000_000_000_000 * time.Millisecond
 
 // Version orders the clicks received under one id, of which one stays: what a backend says before

@@ -7,8 +7,8 @@ import (
 	"tributary/schemas"
 )
 
-// Of two reports of one lead in one millisecond that are handled together the first stays, as it does
-// where each is handled by itself; but one of more seats replaces it.
+// Of two reports of one lead in one millisecond that are handled together the first stays, as it
+// does where each is handled by itself; but one of more seats replaces it.
 func TestFirstReportOfLeadStays(t *testing.T) {
 	store, _ := testStore(t)
 	report := func(id byte, seats uint32, plan string) ledger.Lead {

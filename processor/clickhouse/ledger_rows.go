@@ -101,9 +101,9 @@ var leadColumns = []column[lead]{
 	col("version", func(l *lead) *big.Int { return l.Version.Big() }),
 }
 
-// InsertLeads inserts leads. Of reports of one lead that have one version the first stays: ClickHouse
-// would keep the last of a block, and of two blocks the first, because it is credited by then and
-// has a greater version. So the row would depend on which records are handled together.
+// InsertLeads inserts leads. Of reports of one lead that have one version the first stays:
+// ClickHouse would keep the last of a block, and of two blocks the first, because it is credited by
+// then and has a greater version. So the row would depend on which records are handled together.
 func (s *Store) InsertLeads(ctx context.Context, rows []ledger.Lead) error {
 	type report struct {
 		workspace string

@@ -128,9 +128,9 @@ FROM clicks FINAL WHERE workspace = ? AND click_id IN (` + array(ids) + `)`, []a
 	return clicks, err
 }
 
-// array returns an expression of SQL, an array of ids of 16 bytes, by which ClickHouse finds them in
-// a table's key. Like that of list it is one text, since a literal for each id would cost more than
-// the lookup.
+// array returns an expression of SQL, an array of ids of 16 bytes, by which ClickHouse finds them
+// in a table's key. Like that of list it is one text, since a literal for each id would cost more
+// than the lookup.
 func array[T ~[16]byte](ids []T) string {
 	const before, after = "reinterpret(unhex('", "'), 'Array(FixedString(16))')"
 	text := make([]byte, 0, len(before)+32*len(ids)+len(after))

@@ -184,8 +184,8 @@ WHERE workspace = ? AND name IN (` + keys + `)`, []any{workspace, argument}
 	})
 }
 
-// sorted ends a lookup whose rows are all needed: they are sorted after they were read. To read each
-// part in the order of its key is dearer, unless a limit lets it end early.
+// sorted ends a lookup whose rows are all needed: they are sorted after they were read. To read
+// each part in the order of its key is dearer, unless a limit lets it end early.
 const sorted = " SETTINGS optimize_read_in_order = 0"
 
 func (s *Store) identities(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {

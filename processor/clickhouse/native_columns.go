@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// nativeColumn is a column that this package writes in ClickHouse's Native format by itself. Clicks,
-// events, facts and edges are: there are so many that the driver's way, by reflection and with an
-// allocation for most values, was a third of the processor's work for clicks.
+// nativeColumn is a column that this package writes in ClickHouse's Native format by itself.
+// Clicks, events, facts and edges are: there are so many that the driver's way, by reflection and
+// with an allocation for most values, was a third of the processor's work for clicks.
 type nativeColumn[R any] struct {
 	column[R]
 	typ    string // as it is sent; the server converts it to the table's, where that is another

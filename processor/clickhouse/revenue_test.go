@@ -41,8 +41,8 @@ func version(rng *rand.Rand, entry, known int) ledger.Entry {
 }
 
 // Whatever becomes known of entries, in whatever order it is written, how often, and by how many
-// writers at once: revenue has each entry once, under its last day and with its last buyer, as FINAL
-// over the ledger has it.
+// writers at once: revenue has each entry once, under its last day and with its last buyer, as
+// FINAL over the ledger has it.
 func TestRevenueEqualsLedger(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())

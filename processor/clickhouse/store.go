@@ -78,9 +78,9 @@ var clusterSettings = clickhouse.Settings{
 	"distributed_product_mode":    "global",
 }
 
-// Options returns what a DSN says, with the settings that every connection of a program has: those of
-// the DSN, and what it does not set of sql.Pinned and for a cluster. The profile of the user has no
-// say in them.
+// Options returns what a DSN says, with the settings that every connection of a program has: those
+// of the DSN, and what it does not set of sql.Pinned and for a cluster. The profile of the user has
+// no say in them.
 func Options(dsn string) (*clickhouse.Options, error) {
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
@@ -107,8 +107,8 @@ func Options(dsn string) (*clickhouse.Options, error) {
 	return options, nil
 }
 
-// pinnedTransport gives each request settings. As settings of the driver they would stand in the text
-// of every error of a connection, and be read and written anew with each statement.
+// pinnedTransport gives each request settings. As settings of the driver they would stand in the
+// text of every error of a connection, and be read and written anew with each statement.
 type pinnedTransport struct {
 	*http.Transport
 	query string

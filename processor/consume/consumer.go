@@ -203,9 +203,9 @@ func (c *Consumer) gathers(fetches kgo.Fetches, last int) bool {
 	return c.MaxBytes == 0 || size < c.MaxBytes
 }
 
-// finish handles and commits records under a context of its own, which ends only Deadline after ctx:
-// what was begun is finished. What does not finish in time is not committed, and the partition's
-// next owner reads it again.
+// finish handles and commits records under a context of its own, which ends only Deadline after
+// ctx: what was begun is finished. What does not finish in time is not committed, and the
+// partition's next owner reads it again.
 func (c *Consumer) finish(ctx context.Context, records []*kgo.Record) error {
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)

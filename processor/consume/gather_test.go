@@ -37,8 +37,8 @@ func TestGathersABacklog(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// When the client learns of the topic, it may send what waits before it is flushed: that is a record
-	// of the other partition, which is deleted, so that each piece is one batch of Kafka.
+	// When the client learns of the topic, it may send what waits before it is flushed: that is a
+	// record of the other partition, which is deleted, so that each piece is one batch of Kafka.
 	write(1, 1)
 	if err := cluster.DeleteRecords("topic", 1, 1); err != nil {
 		t.Fatal(err)

@@ -160,7 +160,8 @@ func (d *Dashboard) serveIndex(w http.ResponseWriter, r *http.Request, caller *a
 	_, _ = w.Write(page.Bytes()) // the client may have gone
 }
 
-// affiliateFault returns the status and the text by which an affiliate learns that a question failed.
+// affiliateFault returns the status and the text by which an affiliate learns that a question
+// failed.
 func (d *Dashboard) affiliateFault(caller *access.Caller, err error) (status int, text string) {
 	if f, ok := errors.AsType[*query.Fault](err); ok {
 		return f.Status, f.Message

@@ -54,8 +54,8 @@ func (d *Dashboard) serveSession(w http.ResponseWriter, r *http.Request, caller 
 		d.config.ClickURL})
 }
 
-// serveState answers with a text that differs whenever any figure may differ, so that a page need not
-// ask for all of them to know. It is empty if ClickHouse does not say.
+// serveState answers with a text that differs whenever any figure may differ, so that a page need
+// not ask for all of them to know. It is empty if ClickHouse does not say.
 func (d *Dashboard) serveState(w http.ResponseWriter, r *http.Request, _ *access.Caller) {
 	m := d.answers.current(r.Context())
 	if r.Context().Err() != nil {

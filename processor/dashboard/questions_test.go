@@ -231,8 +231,8 @@ func TestUnchangedAnswers(t *testing.T) {
 			t.Errorf("%s: after a click %d", target, changed.Code)
 		}
 	}
-	// What changes no figure of the answer costs a question and no body: another workspace's click, as a
-	// merge would, and the minute after for what reads the clock.
+	// What changes no figure of the answer costs a question and no body: another workspace's click, as
+	// a merge would, and the minute after for what reads the clock.
 	for target, change := range map[string]func(){
 		"/api/query/totals?" + hour: func() {
 			insert(t, conn, "INSERT INTO clicks (workspace, click_id, clicked_at, received_at) "+

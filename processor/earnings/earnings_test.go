@@ -308,7 +308,8 @@ func TestProducts(t *testing.T) {
 	b.entry("e07 1 refund in_1 cus_1 2025-02-11T10:00:00 ann - -20 course=-10 =-10")    // -5.00, -1.00
 	b.entry("e08 1 payment in_8 cus_8 2025-01-20T10:00:00 dan - 10 book=2 map=2 pen=1") // a part of a sale in two payments:
 	b.entry("e09 1 payment in_8 cus_8 2025-01-25T10:00:00 dan - 30 map=30")             // of 38 by the rule, 8 and 30
-	// Not divided by hand: a third is 33.333333, what two thirds have more 33.333334, and the rest the same.
+	// Not divided by hand: a third is 33.333333, what two thirds have more 33.333334, and the rest the
+	// same.
 	b.entry("e10 1 payment in_10 cus_10 2025-02-01T10:00:00 eve - 100.000001 course=1 pen=1 =1")
 	february := []string{
 		"ann 0.00 5.00 -11.00 0.00 0.00 -6.00",

@@ -25,8 +25,8 @@ type delivery struct {
 	body   []byte
 }
 
-// pairs are the properties of each click, and the metadata of each lead. Go gives the pairs of a map
-// in another order each time, so that whatever depends on it differs between two tries.
+// pairs are the properties of each click, and the metadata of each lead. Go gives the pairs of a
+// map in another order each time, so that whatever depends on it differs between two tries.
 var pairs = map[string]string{
 	"plan": "pro", "seats": "12", "coupon": "SPRING", "invoice_id": "in_1", "currency": "usd", "trial": "true",
 }

@@ -52,9 +52,9 @@ var keptSeeds = []uint64{
 	662, // a credit note ties one of an invoice's payments, and nothing the other, which is disputed
 }
 
-// Whatever types of event an endpoint gets, what they can say is in the ledger: to the cent, by day,
-// tax, affiliate and click. What they cannot say is named by the oracle, with the reason, and is
-// little.
+// Whatever types of event an endpoint gets, what they can say is in the ledger: to the cent, by
+// day, tax, affiliate and click. What they cannot say is named by the oracle, with the reason, and
+// is little.
 func TestSubscriptions(t *testing.T) {
 	const livesOfSeed = 14 // on average
 	seeds := uint64(worlds(t)/livesOfSeed + 1)

@@ -165,8 +165,8 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// What a clock that runs ahead may do, and who is credited when everything else is equal. Names come
-// in any order, so a tie must not be decided by it.
+// What a clock that runs ahead may do, and who is credited when everything else is equal. Names
+// come in any order, so a tie must not be decided by it.
 func TestBoundsAndTies(t *testing.T) {
 	at := time.Date(2026, 6, 1, 10, 0, 0, 0, time.UTC)
 	clicks := make(map[identity.Node]*Click)

@@ -10,9 +10,11 @@ import (
 // What anybody may write never gains or moves a cent by being guessed, and never reaches back in
 // time. So a name that only the public gave to a click counts under three conditions:
 //
-//   - it cannot be guessed (see Unguessable): whoever claims another buyer's id would have to know it;
+//   - it cannot be guessed (see Unguessable): whoever claims another buyer's id would have to know
+//     it;
 //   - it was received before the sale;
-//   - nobody who is trusted gave the name to a click: the seller's backend (by a secret key), a catalogue, or Stripe.
+//   - nobody who is trusted gave the name to a click: the seller's backend (by a secret key), a
+//     catalogue, or Stripe.
 //
 // A click id of ours has 74 random bits and always counts.
 

@@ -29,11 +29,11 @@ const (
 // Invoices are served in order of time: first all of them by payments without our keys, for the
 // seller writes keys on sales of their own; then by what is left, for Checkout writes them also
 // where it creates an invoice. What is left after that may be one payment for several invoices: of
-// the payments without our keys, those that the remainders of two or three invoices add up to; of one
-// that a credit note ties to an invoice, and no event says how much of it, what is beyond that
-// invoice. And an invoice that only its session reports may have the one payment that was made with the session,
-// whatever its amount. An invoice that says itself that it was paid outside Stripe is served by
-// none. More evidence may undo all of it.
+// the payments without our keys, those that the remainders of two or three invoices add up to; of
+// one that a credit note ties to an invoice, and no event says how much of it, what is beyond that
+// invoice. And an invoice that only its session reports may have the one payment that was made with
+// the session, whatever its amount. An invoice that says itself that it was paid outside Stripe is
+// served by none. More evidence may undo all of it.
 func (b *books) assume() {
 	var invoices []*invoice
 	var free, silent, beyond []*payment

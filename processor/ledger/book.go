@@ -41,8 +41,8 @@ func (k *Evidence) Book(entries []Entry, object identity.Node) (_ []Entry, objec
 	return entries, append(objects, groups[0]...)
 }
 
-// open sorts the evidence on groups, as Near returns them, by account and mode: there is one, unless
-// somebody made ids up. Where too many lie near each other, each group is on its own.
+// open sorts the evidence on groups, as Near returns them, by account and mode: there is one,
+// unless somebody made ids up. Where too many lie near each other, each group is on its own.
 func (k *Evidence) open(groups [][]identity.Node, near int) []*books {
 	var list []*books
 	add := func(crowded bool, groups ...[]identity.Node) {

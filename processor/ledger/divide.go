@@ -116,9 +116,9 @@ func (b *books) payments() []*payment {
 // divide gives each payment of an invoice its share of the invoice's tax, shipping and discount:
 // the share of all that was paid by then, less what the payments before it were given. So the
 // shares add up, to the last cent, and never to more than the invoice has, nor to more than belongs
-// to what was due of it: the tax of what the customer's balance paid is no payment's. Where more was
-// paid than that, a payment that failed later leaves its place to the others, and takes back its own
-// share when it fails.
+// to what was due of it: the tax of what the customer's balance paid is no payment's. Where more
+// was paid than that, a payment that failed later leaves its place to the others, and takes back
+// its own share when it fails.
 func (i *invoice) divide() {
 	if i.source == nil {
 		return

@@ -7,9 +7,9 @@ import (
 	"tributary/processor/stripe"
 )
 
-// AppendFirstSales appends edges that say when a buyer paid. The earliest of them is the first sale,
-// from which the attribution window of all later ones is measured. An invoice or session that is not
-// paid, which is a fact of the amount 0, is none.
+// AppendFirstSales appends edges that say when a buyer paid. The earliest of them is the first
+// sale, from which the attribution window of all later ones is measured. An invoice or session that
+// is not paid, which is a fact of the amount 0, is none.
 func AppendFirstSales(edges []identity.Edge, f *stripe.Fact) []identity.Edge {
 	if f.Kind != stripe.Payment || f.Amount == 0 {
 		return edges

@@ -10,7 +10,8 @@ import (
 	"tributary/processor/stripe"
 )
 
-// share of an invoice's tax, shipping, discount and products, and of what was paid beyond its total.
+// share of an invoice's tax, shipping, discount and products, and of what was paid beyond its
+// total.
 type share struct {
 	tax, shipping, discount, beyond int64
 	products                        parts

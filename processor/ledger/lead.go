@@ -101,9 +101,9 @@ const StripeLead = "stripe"
 // person names who a lead is: by the seller's own id, else by the Stripe customer, else by the hash
 // of the e-mail address. A customer whose id in the seller's database is learnt from another event
 // is known by that; of several the smallest stands, so that the order of learning them does not
-// matter. Else it is known by the id that the customer's first e-mail address which anybody reported
-// leads to, if there is exactly one: a customer who later has somebody else's address stays who
-// they are.
+// matter. Else it is known by the id that the customer's first e-mail address which anybody
+// reported leads to, if there is exactly one: a customer who later has somebody else's address
+// stays who they are.
 func (k *Evidence) person(l Lead) string {
 	if l.ExternalID != "" {
 		return string(identity.New(identity.External, l.ExternalID))

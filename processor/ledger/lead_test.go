@@ -10,8 +10,8 @@ import (
 	"tributary/schemas"
 )
 
-// Each name more that a person is known by makes the greater version of their lead, also where there
-// are so many that edges are cut, and a row is computed from fewer of them than before.
+// Each name more that a person is known by makes the greater version of their lead, also where
+// there are so many that edges are cut, and a row is computed from fewer of them than before.
 func TestLeadVersionGrowsWithEachName(t *testing.T) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	node, person := LeadNode([16]byte{1}), identity.New(identity.External, "u1")

@@ -223,8 +223,8 @@ func (b *buyer) instalments(amount int64, customer string) {
 	}
 }
 
-// known is what moved as far as these events can say: every payment that one of them names, and what of an
-// invoice those do not explain.
+// known is what moved as far as these events can say: every payment that one of them names, and
+// what of an invoice those do not explain.
 func (b *buyer) known(events []reported) int64 {
 	named, paid := map[string]bool{}, map[string]int64{}
 	for _, e := range events {
@@ -278,9 +278,9 @@ var subscriptions = []struct {
 	},
 }
 
-// Whatever types of event an endpoint gets, the ledger sums what they can say, without anything being held.
-// Where no event ties payments to invoices, and a purchase at an invoice's own price lies near it,
-// nothing could say so: that is rare.
+// Whatever types of event an endpoint gets, the ledger sums what they can say, without anything
+// being held. Where no event ties payments to invoices, and a purchase at an invoice's own price
+// lies near it, nothing could say so: that is rare.
 //
 //	TRIBUTARY_LIVES=2000 go test ./processor/ledger -run EverySubscription -v
 func TestEverySubscription(t *testing.T) {

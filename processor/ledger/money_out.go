@@ -198,8 +198,8 @@ func (p *payment) findReleases(refunds []*refund) {
 const withCapture = time.Minute
 
 // lastCapture returns when all that was captured of a payment was, as far as its events say, and
-// whether an event of the capture says so. What is left is released then. An event of a refund knows
-// how much was captured, and not when.
+// whether an event of the capture says so. What is left is released then. An event of a refund
+// knows how much was captured, and not when.
 func (p *payment) lastCapture() (at time.Time, known bool) {
 	var most int64
 	captures := func(f *stripe.Fact) bool {

@@ -181,8 +181,8 @@ func (p *payment) readSilent() {
 	}
 }
 
-// sale is the id under which a payment's sale is known: its invoice, the first by id of several, else
-// the payment itself.
+// sale is the id under which a payment's sale is known: its invoice, the first by id of several,
+// else the payment itself.
 func (p *payment) sale() string {
 	id := ""
 	if len(p.invoices) > 0 {

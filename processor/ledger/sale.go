@@ -39,7 +39,8 @@ func (b *books) sale(id string) *sale {
 	return s
 }
 
-// add counts a payment of the sale; failed is the charge whose failure took it back, "" if none did.
+// add counts a payment of the sale; failed is the charge whose failure took it back, "" if none
+// did.
 func (s *sale) add(e *Entry, failed string) {
 	s.customer, s.external = cmp.Or(s.customer, e.CustomerID), cmp.Or(s.external, e.ExternalCustomerID)
 	s.subscription = cmp.Or(s.subscription, e.SubscriptionID)

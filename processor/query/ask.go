@@ -66,8 +66,8 @@ const sizeFor = time.Hour // until a workspace's size is looked up again
 // user who may only read is enough, with a profile that lets the settings of a query be given
 // (readonly is 0 or 2).
 //
-// A question may take 10 seconds, or as long as the DSN's max_execution_time says, in whole seconds:
-// for a history or a machine with which that is too short.
+// A question may take 10 seconds, or as long as the DSN's max_execution_time says, in whole
+// seconds: for a history or a machine with which that is too short.
 func Open(dsn string, log *slog.Logger) (*Asker, error) {
 	options, err := clickhouse.Options(dsn)
 	if err != nil {
@@ -101,8 +101,8 @@ func Open(dsn string, log *slog.Logger) (*Asker, error) {
 	return a, nil
 }
 
-// timeoutOf returns how long ClickHouse may take for a question. Text is refused, and so is 0, by which
-// ClickHouse would never stop.
+// timeoutOf returns how long ClickHouse may take for a question. Text is refused, and so is 0, by
+// which ClickHouse would never stop.
 func timeoutOf(options *clickhousego.Options) (time.Duration, error) {
 	given, ok := options.Settings[maxExecutionTime]
 	if !ok {
@@ -177,8 +177,8 @@ func (a *Asker) admit(ctx context.Context, user string) (release func(), err err
 	}
 }
 
-// settings of every question, over those of every connection. readonly=2 forbids every change of data
-// and lets the others be given.
+// settings of every question, over those of every connection. readonly=2 forbids every change of
+// data and lets the others be given.
 var settings = map[string]string{
 	"readonly":             "2",
 	"max_result_rows":      strconv.Itoa(maxRows),
@@ -267,8 +267,8 @@ func (a *Asker) large(ctx context.Context, workspace string) bool {
 	return entries >= sql.LargeFrom
 }
 
-// firstSales returns which lists tell the first sales of the workspace, or nil where all payments must
-// be read. It is looked up for each question: what was written a moment ago is in the answer.
+// firstSales returns which lists tell the first sales of the workspace, or nil where all payments
+// must be read. It is looked up for each question: what was written a moment ago is in the answer.
 func (a *Asker) firstSales(ctx context.Context, values map[string]string) *sql.FirstSales {
 	rows, err := a.lookUp(ctx, "first sales",
 		map[string]string{"workspace": values["workspace"], "livemode": values["livemode"]}, sql.FirstSalesLookup)

@@ -33,9 +33,9 @@ type Scope struct {
 // (sql/README.md).
 const affiliateParameter = "affiliate"
 
-// ForAffiliates reports whether affiliates may ask a question: one that is about a single affiliate.
-// A question that is about all, and only may be narrowed to one, is its seller's: it can show ids of
-// payments and buyers.
+// ForAffiliates reports whether affiliates may ask a question: one that is about a single
+// affiliate. A question that is about all, and only may be narrowed to one, is its seller's: it can
+// show ids of payments and buyers.
 func ForAffiliates(q sql.Question) bool {
 	return slices.ContainsFunc(q.Parameters, func(p sql.Parameter) bool {
 		return p.Name == affiliateParameter && p.Type == "String" && !p.Optional
@@ -80,8 +80,8 @@ func Values(q sql.Question, scope Scope, given map[string][]string) (map[string]
 	return values, checkTimes(values)
 }
 
-// checkTimes refuses a time that ends where it begins, or before: no row is in it, so its zeros would
-// look like an answer.
+// checkTimes refuses a time that ends where it begins, or before: no row is in it, so its zeros
+// would look like an answer.
 func checkTimes(values map[string]string) error {
 	for _, p := range []struct{ begin, end string }{{"from", "to"}, {"since", "until"}} {
 		begin, isBegin := values[p.begin]

@@ -23,7 +23,8 @@ const entryColumns = `SELECT lower(hex(entry_id)), toString(kind), object_id, sa
     occurred_at, toString(status)
 FROM ledger FINAL WHERE workspace = ? AND account = ? AND livemode = ? AND status != 'superseded' AND `
 
-// bookedBetween returns the entries of the scope that moved money in [from, to), booked and held ones.
+// bookedBetween returns the entries of the scope that moved money in [from, to), booked and held
+// ones.
 func bookedBetween(ctx context.Context, s *clickhouse.Store, scope Scope, from, to time.Time) ([]BookedRow, error) {
 	return booked(ctx, s, []string{scope.Workspace}, func(workspaces []string) (string, []any) {
 		return entryColumns + `occurred_at >= ? AND occurred_at < ?`,

@@ -90,12 +90,12 @@ func (b *booking) leads(ctx context.Context, since time.Time) error {
 	return err
 }
 
-// readAtOnce is how many events one query reads, in days that have fewer. The table is not sorted by
-// time, so that each query looks through all of it; and it sorts what it returns in memory.
+// readAtOnce is how many events one query reads, in days that have fewer. The table is not sorted
+// by time, so that each query looks through all of it; and it sorts what it returns in memory.
 const readAtOnce = 100_000
 
-// events handles the raw events that were received since then, some days at a time. Days up to done,
-// like 2026-03-31, are skipped, and reached is called when all up to a day are handled.
+// events handles the raw events that were received since then, some days at a time. Days up to
+// done, like 2026-03-31, are skipped, and reached is called when all up to a day are handled.
 func (b *booking) events(ctx context.Context, since time.Time, done string, reached func(day string) error) error {
 	list, err := eventDays(ctx, b.live, since, done, readAtOnce)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 )
 
 // Before a processor has committed, and of partitions of which it has not, an audit knows where to
-// begin to read what may be stored all the same; and one broker that is away of those that are named
-// is no reason not to know it.
+// begin to read what may be stored all the same; and one broker that is away of those that are
+// named is no reason not to know it.
 func TestCommitted(t *testing.T) {
 	t.Parallel()
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(3, schemas.TopicClicks),

@@ -85,11 +85,11 @@ var compared = []struct{ table, columns, key, before string }{
 // differences compares the computed tables of this database with another's, row by row, and only
 // rows older than until. It leaves out:
 //
-//   - money that is held, or was until a workspace listed its account. Such rows depend on when that
-//     was, and are in no total.
+//   - money that is held, or was until a workspace listed its account. Such rows depend on when
+//     that was, and are in no total.
 //   - clicks and page views, unless they were consumed again (clicks) and not copied.
-//   - the columns that clicks lose retentionDays after their receipt (0: never), and their copies in
-//     the ledger.
+//   - the columns that clicks lose retentionDays after their receipt (0: never), and their copies
+//     in the ledger.
 func differences(ctx context.Context, s *clickhouse.Store, database string, clicks bool, retentionDays int,
 	until time.Time,
 ) ([]Difference, error) {

@@ -20,7 +20,8 @@ import (
 )
 
 // An operator's index on a raw table makes it one whose parts cannot be linked into the shadow's: a
-// rebuild copies its rows, says so, and has all of them, also when it is interrupted and runs again.
+// rebuild copies its rows, says so, and has all of them, also when it is interrupted and runs
+// again.
 func TestRebuildCopiesWhatCannotBeLinked(t *testing.T) {
 	dsn := chdbtest.Start(t)
 	live, liveDB := openDatabase(t, dsn, "")

@@ -236,8 +236,8 @@ func (b *Rebuild) fromTables(ctx context.Context, h *Handlers, positions map[str
 	})
 }
 
-// take gives a raw table of the shadow the rows of one partition of the live one. Where parts can be
-// linked, views do not see the rows; what they fill is then neither compared nor exchanged.
+// take gives a raw table of the shadow the rows of one partition of the live one. Where parts can
+// be linked, views do not see the rows; what they fill is then neither compared nor exchanged.
 func (b *Rebuild) take(ctx context.Context, layout sql.Layout, table, part string) error {
 	if layout.Kind == sql.Single {
 		err := linkPartition(ctx, b.Shadow, b.LiveDB, table, part)

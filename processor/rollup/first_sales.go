@@ -101,8 +101,8 @@ func ledgers(ctx context.Context, s *clickhouse.Store, query string, args ...any
 	return list, err
 }
 
-// ComputeFirstSales computes the lists of a ledger, of whatever size. It tries once: what was stored
-// before stays right when it fails.
+// ComputeFirstSales computes the lists of a ledger, of whatever size. It tries once: what was
+// stored before stays right when it fails.
 func ComputeFirstSales(ctx context.Context, s *clickhouse.Store, l Ledger) error {
 	var began time.Time
 	err := s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&began) }, "SELECT now64(3, 'UTC')")

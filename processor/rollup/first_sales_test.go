@@ -133,8 +133,8 @@ var asked = map[string]string{
 	"timezone": "UTC", "only": "{}", "without": "{}", "currency": "usd", "rates": "",
 }
 
-// same compares the answer from the lists with that from all payments, and reports whether there was
-// one from the lists.
+// same compares the answer from the lists with that from all payments, and reports whether there
+// was one from the lists.
 func (p *payments) same(when string) bool {
 	p.t.Helper()
 	q, err := sql.AskQuestion("new_and_returning")

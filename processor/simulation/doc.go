@@ -8,8 +8,8 @@
 //
 // One schedule is one seed: some buyers (traffic_test.go), when and in which order their clicks and
 // webhooks reach Kafka, a list of faults, each with its virtual time and target (faults_test.go),
-// what is done to topics (topics_test.go), commands of an operator (operator_test.go), an upgrade to
-// other rules (upgrade_test.go), and clocks that jump (clocks_test.go). Kafka is kfake, over
+// what is done to topics (topics_test.go), commands of an operator (operator_test.go), an upgrade
+// to other rules (upgrade_test.go), and clocks that jump (clocks_test.go). Kafka is kfake, over
 // connections in memory (network_test.go); ClickHouse is one to three of clickhousetest.Model
 // (replicas_test.go) behind a server that loses answers, hangs, and crashes (server_test.go).
 // history_test.go writes down what was asked, for other checkers. invariants_test.go states what

@@ -13,7 +13,8 @@ import "tributary/processor/identity"
 //
 // Traps:
 //   - Only a session carries client_reference_id.
-//   - Its line items are in no event. Where it has no invoice, its metadata alone may name a product.
+//   - Its line items are in no event. Where it has no invoice, its metadata alone may name a
+//     product.
 //   - With a subscription an invoice reports the same money, and a session that does not know it
 //     books nothing.
 //   - With invoice_creation enabled an invoice will come, which may never be named: the payment is

@@ -144,8 +144,8 @@ func (k *Keys) Read(e *schemas.StripeEvent) (Facts, error) {
 	return facts, err
 }
 
-// ReadInto is Read for a caller who copies what each event says: the lists of facts are overwritten,
-// and their memory is used again.
+// ReadInto is Read for a caller who copies what each event says: the lists of facts are
+// overwritten, and their memory is used again.
 func (k *Keys) ReadInto(e *schemas.StripeEvent, facts *Facts) error {
 	doc := documents.Get().(*document)
 	defer documents.Put(doc)

@@ -63,8 +63,8 @@ const (
 )
 
 // Fact is what one event says about one movement of money. Amounts are minor units as Stripe sent
-// them, signed: money out is negative (those of RefundedTotal, Failed, Detached, Transferred, Authorization
-// and Presented are figures, and positive).
+// them, signed: money out is negative (those of RefundedTotal, Failed, Detached, Transferred,
+// Authorization and Presented are figures, and positive).
 type Fact struct {
 	ObjectID string // the Stripe object that the event describes
 	Kind     string

@@ -14,9 +14,9 @@ import "tributary/processor/identity"
 //     there is.
 //   - Before API basil the release of an authorisation is a refund object too. It does not say so
 //     itself: the charge does.
-//   - On a connected account a transfer that is reversed is a refund of what the platform passed on.
-//     The refund of the sale is the platform's. Where the account itself gave the transfer back, the
-//     charge alone says what it was.
+//   - On a connected account a transfer that is reversed is a refund of what the platform passed
+//     on. The refund of the sale is the platform's. Where the account itself gave the transfer
+//     back, the charge alone says what it was.
 //   - A refund of a customer's cash balance has neither charge nor payment intent. What funded that
 //     balance was no sale, so giving it back moves no revenue.
 //     https://docs.stripe.com/payments/customer-balance/refunding

@@ -1,5 +1,5 @@
-// Package clickhousetest has a model of ClickHouse in memory, for tests that need no engine, and the
-// contract that keeps the model like the engine.
+// Package clickhousetest has a model of ClickHouse in memory, for tests that need no engine, and
+// the contract that keeps the model like the engine.
 package clickhousetest
 
 import (
