@@ -58,7 +58,8 @@ func TestQuestionsAgree(t *testing.T) {
 		a.dimension = "product"
 		figures += w.compare(t, p, "breakdown", a)
 	}
-	// The day before the first DateTime is none, and repeated clicks are known by those of the day before.
+	// The day before the first DateTime is none, and repeated clicks are known by those of the day
+	// before.
 	all := w.randomAsk(r, question(t, "totals"))
 	all.from, all.to = time.Unix(0, 0).UTC(), w.begin.AddDate(1, 0, 0)
 	figures += w.compare(t, paths[1], "totals", all)
@@ -206,8 +207,8 @@ func pathsTo(t *testing.T, dsn string) []path {
 	}
 }
 
-// listFirstSales computes first_sales as long after the last payment, and checks that the lists tell
-// first sales.
+// listFirstSales computes first_sales as long after the last payment, and checks that the lists
+// tell first sales.
 func listFirstSales(t *testing.T, dsn string) {
 	t.Helper()
 	store, err := clickhousestore.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
@@ -305,8 +306,8 @@ func (p panel) path(dsn string) path {
 	}}
 }
 
-// A click counts on the day of its last version, whatever time its id has, and is repeated by one of
-// the day before. Only ids that have a version of the days asked for are read.
+// A click counts on the day of its last version, whatever time its id has, and is repeated by one
+// of the day before. Only ids that have a version of the days asked for are read.
 func TestClicksOfOpenDays(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	for _, rows := range []string{

@@ -35,10 +35,10 @@ type buy struct {
 
 var channels = []string{"affiliate", "direct", "email", "paid_search"}
 
-// randomPaths makes clicks and sales of a hundred days: visitors who come often, within the hour and
-// by redirects that report twice, one of them two hundred times; bots; sales without a visitor, of
-// buyers with several browsers, and in the second of a click; refunds, some of more than was paid;
-// and amounts that no number of clicks divides.
+// randomPaths makes clicks and sales of a hundred days: visitors who come often, within the hour
+// and by redirects that report twice, one of them two hundred times; bots; sales without a visitor,
+// of buyers with several browsers, and in the second of a click; refunds, some of more than was
+// paid; and amounts that no number of clicks divides.
 func randomPaths(r *rand.Rand) ([]click, []buy) {
 	begin := time.Date(2050, 1, 1, 0, 0, 0, 0, time.UTC)
 	within := func() time.Time { return begin.Add(time.Duration(r.Int64N(100*24*60)) * time.Minute) }
@@ -153,8 +153,8 @@ func repeats(clicks []click, key func(click) string) map[string]bool {
 	return repeated
 }
 
-// weightsOf are the models of attribution_models, data_driven left out, in its columns' order. decay
-// counts whole seconds.
+// weightsOf are the models of attribution_models, data_driven left out, in its columns' order.
+// decay counts whole seconds.
 func weightsOf(path []click, halfLife float64) [][]int64 {
 	n := len(path)
 	models := make([][]int64, 6)

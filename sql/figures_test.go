@@ -27,8 +27,8 @@ type asked struct {
 // asking are the dimensions that questions may name.
 var asking = append(slices.Clone(dimensions), "product")
 
-// zones have clocks that are changed at two or three at night, at midnight (Cairo, Havana, Santiago),
-// by half an hour (Lord Howe), or never.
+// zones have clocks that are changed at two or three at night, at midnight (Cairo, Havana,
+// Santiago), by half an hour (Lord Howe), or never.
 var zones = []string{
 	"UTC", "Asia/Kolkata", "Asia/Kathmandu", "Europe/Berlin", "America/St_Johns", "America/New_York", "Pacific/Auckland",
 	"Pacific/Marquesas", "Africa/Cairo", "America/Havana", "America/Santiago", "Australia/Lord_Howe",

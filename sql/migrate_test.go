@@ -19,8 +19,8 @@ import (
 )
 
 // The migrations are executed whatever there is of their own table and whatever the user's profile
-// says, and every later start has nothing to do. The databases of sqltest, in which other tests work,
-// are the same.
+// says, and every later start has nothing to do. The databases of sqltest, in which other tests
+// work, are the same.
 func TestMigrate(t *testing.T) {
 	files, err := filepath.Glob("migrations/*.sql")
 	if err != nil {

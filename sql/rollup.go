@@ -26,8 +26,8 @@ var rollupDimensions = []rollupDimension{
 	{"affiliate_link_campaign", `concat(affiliate_id, '\n', link_id, '\n', utm_campaign)`, `concat('\n', link_id, '\n')`},
 }
 
-// rollupColumn is a figure of clicks_by_day. OfClicks is how clicks alone give it, OfRows clicks and
-// page views; one without OfClicks is of both.
+// rollupColumn is a figure of clicks_by_day. OfClicks is how clicks alone give it, OfRows clicks
+// and page views; one without OfClicks is of both.
 type rollupColumn struct{ Name, OfClicks, OfRows string }
 
 var rollupColumns = []rollupColumn{

@@ -88,8 +88,8 @@ func TestPrograms(t *testing.T) {
 const balance = `{"object":"list","data":[{"id":"txn_1","object":"balance_transaction","amount":4900,"net":4900,"fee":0,
 "currency":"usd","created":1767225600,"type":"charge","reporting_category":"charge","source":"ch_1"}]}`
 
-// A command whose user lacks a right ends at once and says so, with a hint. A processor waits, loses
-// nothing, and /readyz says why.
+// A command whose user lacks a right ends at once and says so, with a hint. A processor waits,
+// loses nothing, and /readyz says why.
 func (p *programs) wrongRole() {
 	const hint = "(hint: grant its user the role of this program"
 	c, out := p.command(p.t.Context(), "explain", "pi_1")
