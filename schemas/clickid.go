@@ -77,8 +77,8 @@ func unhex(c byte) byte {
 	return 0xff
 }
 
-// ClickIDPrefixes are what Dub's, PiMMs' and our own guides write before a click's id where the text
-// could be anything else, as in Stripe's client_reference_id.
+// ClickIDPrefixes are what Dub's, PiMMs' and our own guides write before a click's id where the
+// text could be anything else, as in Stripe's client_reference_id.
 var ClickIDPrefixes = []string{"pimms_id_", "dub_id_", "tributary_id_"}
 
 // BareClickID returns a click's id, of whatever form, without such a prefix.

@@ -66,8 +66,8 @@ func (c KafkaConnection) Options() []kgo.Opt {
 const reachWithin = 10 * time.Second
 
 // DialKafka makes a client that has reached a broker, or returns an error within 10 seconds. A
-// client that knows none yet asks one of its seeds for a group's coordinator, and no other when that
-// one is away.
+// client that knows none yet asks one of its seeds for a group's coordinator, and no other when
+// that one is away.
 func DialKafka(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, error) {
 	client, err := kgo.NewClient(opts...)
 	if err != nil {

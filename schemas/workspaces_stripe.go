@@ -63,8 +63,9 @@ func (c *workspacesCheck) checkAccounts(w *Workspace, accounts []string, livemod
 	}
 }
 
-// checkSigningSecret reports what are no signing secrets, and those that stand in two places. The secret of a
-// Connect endpoint may: its events name their account, so that nobody's money is in doubt.
+// checkSigningSecret reports what are no signing secrets, and those that stand in two places. The
+// secret of a Connect endpoint may: its events name their account, so that nobody's money is in
+// doubt.
 func (c *workspacesCheck) checkSigningSecret(secret string, connect bool, path string) {
 	if err := CheckSigningSecret(secret); err != nil {
 		c.fault(path, "signing secret: %v", err)

@@ -188,8 +188,8 @@ FROM (SELECT number, toUInt64(%[4]d + number * intDiv(%[5]d, %[6]d)) AS at, sipH
 	return r.settle(ctx)
 }
 
-// lookUp looks 100 clicks up, twenty times, and returns how long a lookup takes, as a median, and the
-// engine's CPU for each.
+// lookUp looks 100 clicks up, twenty times, and returns how long a lookup takes, as a median, and
+// the engine's CPU for each.
 func lookUp(ctx context.Context, r *loading, stored, engine int) (wait, used time.Duration, err error) {
 	store, err := clickhouse.Open(r.base+"/"+r.databaseName(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	if err != nil {

@@ -125,8 +125,8 @@ func (r *loading) fill(ctx context.Context, table string, rows int, store func()
 	return fmt.Errorf("%s has %d rows of another run (hint: the same --clicks and --events, or another --data)", table, have)
 }
 
-// storeEvents makes sessions of Checkout, each with a click that is stored, one hour after it, and a
-// customer and a payment of its own: those of fillEvents.
+// storeEvents makes sessions of Checkout, each with a click that is stored, one hour after it, and
+// a customer and a payment of its own: those of fillEvents.
 func (b *rebuild) storeEvents(ctx context.Context, r *loading) error {
 	for first := 0; first < b.Events; first += 200_000 {
 		err := r.conn.Exec(ctx, fmt.Sprintf(`INSERT INTO stripe_events (workspace, event_id, type, livemode, api_version,

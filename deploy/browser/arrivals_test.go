@@ -177,8 +177,8 @@ func TestParameters(t *testing.T) {
 	}
 }
 
-// Each parameter by which an advertising or affiliate network marks a click is an arrival: those that
-// the processor knows. Frames are pages that nobody referred.
+// Each parameter by which an advertising or affiliate network marks a click is an arrival: those
+// that the processor knows. Frames are pages that nobody referred.
 func TestParametersOfNetworks(t *testing.T) {
 	table, err := os.ReadFile("../../processor/enrich/clickids.csv")
 	if err != nil {

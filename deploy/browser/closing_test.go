@@ -10,8 +10,8 @@ import (
 )
 
 // A visitor who leaves at once has arrived all the same. In the statement after the script, a
-// window closes itself, a page goes on to another, a frame is torn out of its page. No beacon may be
-// lost: none of 60, in make proof of 500.
+// window closes itself, a page goes on to another, a frame is torn out of its page. No beacon may
+// be lost: none of 60, in make proof of 500.
 func TestPageClosedAtOnce(t *testing.T) {
 	windows, frames := 60, 440
 	if race.Enabled {

@@ -149,8 +149,8 @@ func TestGlobalIsVariable(t *testing.T) {
 	}
 }
 
-// Affonso's own guides have pages do this: wait for the visitor's consent, and for the script before
-// links to Stripe are marked.
+// Affonso's own guides have pages do this: wait for the visitor's consent, and for the script
+// before links to Stripe are marked.
 func TestAffonso(t *testing.T) {
 	v := newVisitor(t, "affonso.example", strings.Replace(moving(t, "From Affonso"), "data-affonso",
 		`data-requires-consent="true" data-affonso`, 1)+`<a id=pay href="https://buy.stripe.com/test_1">Pay</a><script>

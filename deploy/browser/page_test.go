@@ -352,8 +352,8 @@ func TestPageCutLists(t *testing.T) {
 	v.noErrors()
 }
 
-// A list stays in the order and with the search that it was given, in another time and when its reader
-// comes back to it.
+// A list stays in the order and with the search that it was given, in another time and when its
+// reader comes back to it.
 func TestPageKeepsOrder(t *testing.T) {
 	v := newVisitor(t, "order.example", "")
 	seedStudio(t, dashboardOf(t, v))
@@ -402,7 +402,8 @@ func TestPageBeyondFilters(t *testing.T) {
 	v.open(summer + "health&is.country=DE")
 	v.answered()
 	v.want(`document.querySelector("#covered").textContent.endsWith(" · Filters do not apply here.")`, "true")
-	// What is credited to nobody is fewer sales than those without an affiliate: a channel brought them.
+	// What is credited to nobody is fewer sales than those without an affiliate: a channel brought
+	// them.
 	const rows = `[...document.querySelectorAll("table.sales tbody th")].filter(h => h.textContent === "sale").length`
 	v.want(`document.querySelector("table.unattributed tbody").textContent`, "10.00")
 	v.press("table.unattributed a", "1")

@@ -103,7 +103,8 @@ func TestSecureCookies(t *testing.T) {
 	v.noErrors()
 }
 
-// A site may pass script and beacons through its own host, and say how long visitors are remembered.
+// A site may pass script and beacons through its own host, and say how long visitors are
+// remembered.
 func TestProxyOfTheSite(t *testing.T) {
 	const script = `<script defer src="/proxy/t.js" data-api-host="http://proxied.example/proxy" data-cookie-days=30></script>`
 	v := newVisitor(t, "proxied.example", script)

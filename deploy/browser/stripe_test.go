@@ -198,8 +198,8 @@ func TestPaymentLinks(t *testing.T) {
 	v.noErrors()
 }
 
-// What stands in open shadow roots names the click as well: roots within roots, those that are there
-// before the script, those of elements that are defined later, and what is added to one.
+// What stands in open shadow roots names the click as well: roots within roots, those that are
+// there before the script, those of elements that are defined later, and what is added to one.
 func TestShadowRoots(t *testing.T) {
 	const inner = `<a href="http://buy.stripe.com/a">buy</a><stripe-buy-button></stripe-buy-button><input name=pimms_id>`
 	v := newVisitor(t, "shadow.example", snippet+`

@@ -94,8 +94,8 @@ func (s *site) figures() string {
 }
 
 // All tables are lost, and come back: from Kafka, which has all records of its retention, and from
-// an older copy of the raw tables with what Kafka has since. The programs run meanwhile, and what is
-// sent to them then is not lost either.
+// an older copy of the raw tables with what Kafka has since. The programs run meanwhile, and what
+// is sent to them then is not lost either.
 func TestRestore(t *testing.T) {
 	s := newSite(t)
 	s.start("--fx-source", "pegs")

@@ -37,8 +37,8 @@ curl -sS http://WEBHOOK/stripe/webhook -H 'Content-Type: application/json' -H "S
 	return strings.NewReplacer("CLICK", clickCommand(edge, of), "WEBHOOK", webhook, "SECRET", secret).Replace(command)
 }
 
-// pastMiB is the size of the data directory when the demo has played its past: du -sm data, from one
-// minute after the start on.
+// pastMiB is the size of the data directory when the demo has played its past: du -sm data, from
+// one minute after the start on.
 const pastMiB = 80
 
 // banner is printed when everything is ready. It holds generated secrets and none that the user

@@ -57,8 +57,8 @@ const (
 // database is what the DSN of the embedded engine names, and what the migrations fill.
 const database = "tributary"
 
-// Validate reads the files of secrets and reports every fault of the settings at once. kong calls it
-// after parsing.
+// Validate reads the files of secrets and reports every fault of the settings at once. kong calls
+// it after parsing.
 func (r *Run) Validate() error {
 	var faults []error
 	fault := func(flag, format string, args ...any) {

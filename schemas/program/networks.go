@@ -57,9 +57,9 @@ func ParseAddress(text string) (address netip.Addr, ok bool) {
 // 6052 §2.1).
 var nat64 = netip.MustParsePrefix("64:ff9b::/96")
 
-// CanonicalAddress returns the one form of an address that has several: an IPv4 address within IPv6,
-// mapped (::ffff:192.0.2.1) or translated (64:ff9b::192.0.2.1), is that IPv4 address. Else all
-// visitors of IPv4 would be one /64 to limits, and one network to the identity hash.
+// CanonicalAddress returns the one form of an address that has several: an IPv4 address within
+// IPv6, mapped (::ffff:192.0.2.1) or translated (64:ff9b::192.0.2.1), is that IPv4 address. Else
+// all visitors of IPv4 would be one /64 to limits, and one network to the identity hash.
 func CanonicalAddress(a netip.Addr) netip.Addr {
 	if nat64.Contains(a) {
 		b := a.As16()

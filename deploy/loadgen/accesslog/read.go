@@ -63,8 +63,8 @@ func decompress(r *bufio.Reader) (*bufio.Reader, error) {
 	return bufio.NewReaderSize(z, longestLine), nil
 }
 
-// readLine returns the next line without its end, valid until the next read; errTooLong for one that
-// was passed over because of its length; and io.EOF with the last line, which may be empty.
+// readLine returns the next line without its end, valid until the next read; errTooLong for one
+// that was passed over because of its length; and io.EOF with the last line, which may be empty.
 func readLine(r *bufio.Reader) ([]byte, error) {
 	text, err := r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {

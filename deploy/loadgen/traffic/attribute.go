@@ -15,8 +15,8 @@ func (w *World) finish(s *buyer) {
 	w.Movements = append(w.Movements, s.attribute(everything)...)
 }
 
-// Delivered returns the World's movements, in order of time, credited by what an endpoint knows that
-// subscribes to some types of event only. It may hold movements that no such event reports.
+// Delivered returns the World's movements, in order of time, credited by what an endpoint knows
+// that subscribes to some types of event only. It may hold movements that no such event reports.
 func (w *World) Delivered(subscribed func(event string) bool) []Movement {
 	var list []Movement
 	for _, s := range w.buyers {

@@ -17,9 +17,9 @@
 //     wrote before it answers. Merges and mutations are not read back.
 //   - There is no Keeper, so no Replicated* tables, and no user management: [WithPasswords] gives
 //     the program's user and a reader a password each.
-//   - It reads and writes its tables and nothing else: no file, no URL, no other server, no program.
-//     The engine's own grants see to most of this; refuseOutside sees to what they do not cover.
-//     Requests of web pages are refused (package loopback). Listen on a loopback address.
+//   - It reads and writes its tables and nothing else: no file, no URL, no other server, no
+//     program. The engine's own grants see to most of this; refuseOutside sees to what they do not
+//     cover. Requests of web pages are refused (package loopback). Listen on a loopback address.
 //   - One process per data directory, and one engine per process.
 //   - An answer is built in memory before its first byte is sent. That costs
 //     memory for large results and buys a truthful HTTP status for every

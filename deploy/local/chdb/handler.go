@@ -39,8 +39,8 @@ func (e *Engine) Handler() http.Handler {
 	return loopback.Protect(mux)
 }
 
-// Server returns a server of Handler. A statement may take as long as it takes, and its text stand in
-// the address, of up to a MiB as on a server (max_uri_size).
+// Server returns a server of Handler. A statement may take as long as it takes, and its text stand
+// in the address, of up to a MiB as on a server (max_uri_size).
 func (e *Engine) Server() *http.Server {
 	s := loopback.NewServer(e.Handler())
 	s.ReadTimeout, s.WriteTimeout, s.MaxHeaderBytes = time.Hour, 0, 1<<20
