@@ -24,32 +24,33 @@ type Ledger struct {
 }
 
 // dueLists selects whose lists have to be computed: where there are none, or slices of several
-// computations, which tell nothing, where those that there are
-// get so old that payments_written may forget what came after them, where a question can no longer
-// add what was written since, and every quarter of an hour where anything was. Lists are of use from
-// five minutes after what made earlier ones void.
-const dueLists = `SELECT toString(workspace), livemode
-FROM
+// computations, which tell nothing, where those that there are get so old that payments_written may
+// forget what came after them, where a question can no longer add what was written since, and every
+// quarter of an hour where anything was. Lists are of use from five minutes after what made earlier
+// ones void. payments_written has two days of payments, tens of millions after a first load, so it is
+// read and never held.
+const dueLists = `WITH computations AS
 (
-    SELECT workspace, livemode, l.computed AS computed,
-        countIf(w.written_at >= l.computed - INTERVAL 5 MINUTE) AS writes,
-        maxIf(w.written_at, w.entry_id = toFixedString('', 16)) AS void
-    FROM (SELECT workspace, livemode FROM revenue GROUP BY workspace, livemode HAVING count() >= ?) AS r
-    LEFT JOIN
+    SELECT workspace, livemode, if(min(at) = max(at), min(at), toDateTime64(0, 3, 'UTC')) AS computed
+    FROM
     (
-        SELECT workspace, livemode, if(min(at) = max(at), min(at), toDateTime64(0, 3, 'UTC')) AS computed
-        FROM
-        (
-            SELECT workspace, livemode, slice, max(computed_at) AS at
-            FROM first_sales
-            GROUP BY workspace, livemode, slice
-        )
-        GROUP BY workspace, livemode
-    ) AS l
-        USING (workspace, livemode)
-    LEFT JOIN payments_written AS w USING (workspace, livemode)
-    GROUP BY workspace, livemode, computed
+        SELECT workspace, livemode, slice, max(computed_at) AS at
+        FROM first_sales
+        GROUP BY workspace, livemode, slice
+    )
+    GROUP BY workspace, livemode
 )
+SELECT toString(workspace), livemode
+FROM (SELECT workspace, livemode FROM revenue GROUP BY workspace, livemode HAVING count() >= ?) AS r
+LEFT JOIN computations AS c USING (workspace, livemode)
+LEFT JOIN
+(
+    SELECT workspace, livemode, countIf(written_at >= computed - INTERVAL 5 MINUTE) AS writes,
+        maxIf(written_at, entry_id = toFixedString('', 16)) AS void
+    FROM payments_written
+    LEFT JOIN computations USING (workspace, livemode)
+    GROUP BY workspace, livemode
+) AS w USING (workspace, livemode)
 WHERE computed < now64(3) - INTERVAL 1 DAY
     OR writes > 0 AND computed < now64(3) - INTERVAL 15 MINUTE
     OR writes > 1000 AND computed < now64(3) - INTERVAL 6 MINUTE
