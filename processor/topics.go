@@ -95,9 +95,10 @@ const topicsPatience = 30 * time.Second
 
 // readTopics returns partitions and settings of topics. A broker that does not know yet what another
 // one has made a moment ago is asked again.
-func readTopics(ctx context.Context, adm *kadm.Client, names []string) (kadm.TopicDetails, kadm.ResourceConfigs, error) {
-	var found kadm.TopicDetails
-	settings, err := backoff.Retry(ctx, func() (kadm.ResourceConfigs, error) {
+func readTopics(ctx context.Context, adm *kadm.Client, names []string) (
+	found kadm.TopicDetails, settings kadm.ResourceConfigs, err error,
+) {
+	settings, err = backoff.Retry(ctx, func() (kadm.ResourceConfigs, error) {
 		var err error
 		found, err = adm.ListTopics(ctx, names...)
 		if err = cmp.Or(err, found.Error()); err != nil {

@@ -135,7 +135,8 @@ func TestTopicsThatABrokerDoesNotKnowYet(t *testing.T) {
 	if err := command.Run(t.Context(), slog.New(slog.NewTextHandler(&said, nil))); err != nil {
 		t.Fatalf("%v\n%s", err, said.String())
 	}
-	if asked[kmsg.Metadata.Int16()] != 2 || asked[kmsg.DescribeConfigs.Int16()] != 1 || strings.Contains(said.String(), "WARN") {
+	metadata, configs := asked[kmsg.Metadata.Int16()], asked[kmsg.DescribeConfigs.Int16()]
+	if metadata != 2 || configs != 1 || strings.Contains(said.String(), "WARN") {
 		t.Errorf("asked %v\n%s", asked, said.String())
 	}
 }

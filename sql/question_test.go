@@ -35,7 +35,8 @@ SELECT 1 -- @param not String: one
 			Values: []string{"sale", "refund", ""}},
 		{Name: "one", Type: "String", Meaning: "link or a name"},
 	}
-	if err != nil || q.Title != "Who?" || q.Meaning != "First line, second line." || !reflect.DeepEqual(q.Parameters, want) {
+	if err != nil || q.Title != "Who?" || q.Meaning != "First line, second line." ||
+		!reflect.DeepEqual(q.Parameters, want) {
 		t.Errorf("%+v, %v", q, err)
 	}
 	if _, err := parseQuestion("x", "-- Who?\n-- @param workspace: whose\nSELECT 1"); err == nil {

@@ -240,7 +240,8 @@ func TestPageControls(t *testing.T) {
 	v.shows(`window.saved?.split("\r\n").length`, "5") // head, three rows, the end
 	v.shows(`window.saved.includes(",-20.00,usd,") + window.saved.slice(0, 16)`, "trueWhen (UTC),What,")
 	v.exec(`import("/assets/table.js").then((m) => { 
-		window.cells = ["=1+1", "@x", " +1", "-1+1", "-20.00", 'a"b', "\t=1", "x; =1;-2", 'x;"@y', "a;b"].map(m.csvCell).join("|");
+		window.cells = ["=1+1", "@x", " +1", "-1+1", "-20.00", 'a"b', "\t=1", "x; =1;-2", 'x;"@y', "a;b"]
+			.map(m.csvCell).join("|");
 	})`)
 	v.shows(`window.cells`, `'=1+1|'@x|' +1|'-1+1|-20.00|"a""b"|'`+"\t=1"+`|"x; '=1;'-2"|"x;""'@y"|"a;b"`)
 
