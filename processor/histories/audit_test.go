@@ -144,6 +144,8 @@ func TestAudit(t *testing.T) {
 	for i, round := range rounds {
 		t.Run(fmt.Sprintf("round=%d", i+1), func(t *testing.T) {
 			rolluptest.Refresh(t, w.store) // a day that changed is not read from clicks_by_day
+			// As five minutes after an earlier repair, which made lists of first sales void.
+			w.exec("TRUNCATE TABLE payments_written")
 			for _, f := range round {
 				w.exec(f.plant)
 			}
