@@ -75,6 +75,7 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	p.recomputer = recompute.New(recompute.Config{
 		Store: store, Rates: p.rates, Policies: p.workspaces.Policies, Released: p.workspaces.Released, Log: log, Open: open,
 		Metrics: recompute.NewNameMetrics(registry), Elected: p.elected,
+		Kept: func() time.Time { return p.servers.SettledUntil() },
 	})
 	metrics := consume.NewMetrics(registry)
 	consumer := func(name string, topics []string, maxRecords, maxBytes int, handle consume.Handler) *consume.Consumer {
@@ -95,6 +96,7 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	p.held = consume.NewHeld(store, payments, p.workspaces.Released, registry, log)
 	p.servers = &consume.Servers{Ask: store.Server, Log: log, Changed: func() {
 		clicks.Forget()
+		p.recomputer.Forget()
 		p.payments.RewindNow()
 		p.clicks.RewindNow()
 	}}
@@ -209,6 +211,7 @@ func (p *pipeline) run(ctx context.Context, sweep, fxRefresh time.Duration) erro
 		group.Go(func() error { return c.Watch(ctx) })
 	}
 	group.Go(func() error { return p.recomputer.LookAgain(ctx) })
+	group.Go(func() error { return p.recomputer.Mark(ctx) })
 	group.Go(func() error { return p.servers.Run(ctx) })
 	group.Go(func() error { return watchRules(ctx, p.store) })
 	group.Go(func() error { return p.recomputer.Sweep(ctx, sweep) })

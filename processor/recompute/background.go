@@ -83,6 +83,7 @@ func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 		if err != nil {
 			return err
 		}
+		rows = append(rows, r.marks.lost()...)
 		type name struct {
 			workspace string
 			name      identity.Node
@@ -92,6 +93,7 @@ func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 			n := name{d.Workspace, d.Name}
 			requests[n] = append(requests[n], d)
 		}
+		generation := r.marks.generation()
 		if r.cfg.Metrics != nil {
 			r.cfg.Metrics.deferred.Set(float64(len(requests)))
 		}
@@ -120,6 +122,9 @@ func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 			}
 			if err := r.cfg.Store.InsertDeferred(ctx, done); err != nil {
 				return err
+			}
+			if r.cfg.Kept != nil {
+				r.marks.finish(generation, done, r.cfg.Kept())
 			}
 			if pauses {
 				break // others may have finished some meanwhile

@@ -17,9 +17,9 @@ type Changes struct {
 // all been booked with them. Without it every renewal would book all sales of its customer again,
 // and every start of a processor all sales of every affiliate.
 //
-// It is safe against a crash, because an edge is marked as carried only after its sales were
-// booked: killed between storing and booking, the record is read again and the edge is still fresh.
-// A sale that is stored later looks the edge up itself.
+// It is safe against a crash, because an edge is marked as carried only after its sales were booked
+// (marks.go): killed between storing and booking, the record is read again and the edge is still
+// fresh. A sale that is stored later looks the edge up itself.
 func (r *Recomputer) fresh(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
 	type ends struct{ a, b identity.Node }
 	places := make(map[ends]int, len(edges)) // in earliest
@@ -36,22 +36,25 @@ func (r *Recomputer) fresh(ctx context.Context, workspace string, edges []identi
 		}
 	}
 	var shared []identity.Edge
-	for _, e := range earliest {
-		if sharesName(e) {
+	known := make(map[int]bool)
+	for place, e := range earliest {
+		switch {
+		case !sharesName(e):
+		case r.marks.has(workspace, e):
+			known[place] = true
+		default:
 			shared = append(shared, e)
 		}
 	}
-	if len(shared) == 0 {
-		return earliest, nil
-	}
-	carried, err := r.cfg.Store.Carried(ctx, workspace, shared)
-	if err != nil {
-		return nil, err
-	}
-	known := make(map[int]bool, len(carried))
-	for _, c := range carried {
-		if place, ok := places[ends{c.A, c.B}]; ok && !earliest[place].At.Before(c.At) {
-			known[place] = true
+	if len(shared) > 0 {
+		carried, err := r.cfg.Store.Carried(ctx, workspace, shared)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range carried {
+			if place, ok := places[ends{c.A, c.B}]; ok && !earliest[place].At.Before(c.At) {
+				known[place] = true
+			}
 		}
 	}
 	kept := earliest[:0]

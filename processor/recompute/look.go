@@ -114,7 +114,7 @@ func (s *secondLooks) due(age time.Duration) (next look, n int, wait time.Durati
 	if wait := time.Until(s.queue[0].at.Add(age)); wait > 0 {
 		return look{}, 0, wait
 	}
-	next.workspace = s.queue[0].workspace
+	next.workspace, next.at = s.queue[0].workspace, s.queue[0].at
 	for _, l := range s.queue {
 		if time.Since(l.at) < age || l.workspace != next.workspace || n > 0 && len(next.nodes)+len(l.nodes) > maxLookNodes {
 			break
@@ -153,13 +153,16 @@ const unsynced = time.Minute
 // SettledUntil returns the time before which every change has had its second look and is on
 // ClickHouse's disk.
 func (r *Recomputer) SettledUntil() time.Time {
-	synced := time.Now().Add(-unsynced)
+	until := time.Now().Add(-unsynced)
+	if at, ok := r.marks.oldest(); ok && at.Before(until) {
+		until = at
+	}
 	r.looks.mu.Lock()
 	defer r.looks.mu.Unlock()
-	if len(r.looks.queue) > 0 && r.looks.queue[0].at.Before(synced) {
-		return r.looks.queue[0].at
+	if len(r.looks.queue) > 0 && r.looks.queue[0].at.Before(until) {
+		until = r.looks.queue[0].at
 	}
-	return synced
+	return until
 }
 
 // LookAgain recomputes what was changed a second time, twice Config.ReplicaLag later. It returns
@@ -199,6 +202,7 @@ func (r *Recomputer) lookOnce(ctx context.Context) error {
 			return nil
 		}
 	}
+	generation := r.marks.generation()
 	err := r.Recompute(ctx, l.workspace, unique(l.nodes), nil)
 	if errors.Is(err, clickhouse.ErrRejected) {
 		// The first look wrote these rows or made their record a dead letter; what is new came with
@@ -207,7 +211,7 @@ func (r *Recomputer) lookOnce(ctx context.Context) error {
 		err = nil
 	}
 	if err == nil {
-		err = r.cfg.Store.InsertEdges(ctx, l.edges)
+		err = r.mark(ctx, generation, l.at, l.edges)
 	}
 	if err != nil {
 		return fmt.Errorf("look again: %w", err)

@@ -31,6 +31,10 @@ type Config struct {
 	// ReplicaLag is the longest time after which a row that one replica acknowledged is visible on all
 	// others. If it is not 0, LookAgain must run, or Finish after what a command changed.
 	ReplicaLag time.Duration
+	// Kept returns the time before which no server of ClickHouse can have lost what it acknowledged
+	// (consume.Servers.SettledUntil). If it is not nil, Mark must run, and Forget be called when a
+	// server may have lost something; nil: nothing is ever lost.
+	Kept func() time.Time
 	// BatchTime is the longest time from a batch's lookups to its last insert; 0: 3 s.
 	BatchTime time.Duration
 	// Elected reports whether this processor is the one that sweeps and counts; nil: it is. That
@@ -57,6 +61,7 @@ type Recomputer struct {
 	woken chan struct{} // Sweep
 	rates chan struct{} // RestateRates
 	looks secondLooks
+	marks marks
 }
 
 // New makes a Recomputer.
@@ -73,6 +78,7 @@ func New(cfg Config) *Recomputer {
 // Apply stores the edges of a batch, calls store for its other rows, and then recomputes the sales
 // and leads that may change by them.
 func (r *Recomputer) Apply(ctx context.Context, batch map[string]*Changes, store func(context.Context) error) error {
+	generation, began := r.marks.generation(), time.Now()
 	var edges []clickhouse.EdgeRow
 	for workspace, n := range batch {
 		fresh, err := r.fresh(ctx, workspace, n.Edges)
@@ -113,7 +119,7 @@ func (r *Recomputer) Apply(ctx context.Context, batch map[string]*Changes, store
 	if r.cfg.ReplicaLag > 0 {
 		return nil // the second look marks them
 	}
-	return r.cfg.Store.InsertEdges(ctx, carried(edges))
+	return r.mark(ctx, generation, began, carried(edges))
 }
 
 // unique returns nodes without repetitions, in the order in which each comes first. Sorted, as many

@@ -27,6 +27,7 @@ type broken struct {
 	noHold      bool                                              // the rewind passes what is not looked at again
 	unmarked    bool                                              // a version does not say by which rules
 	blind       bool                                              // nobody notices that another server answers
+	hurried     bool                                              // a name is marked as carried at once
 	hasty       bool                                              // a topic is deleted without waiting for anything
 	wrapStore   func(*client) recompute.Store                     // what a processor uses as ClickHouse
 	wrapHandler func(*processor, consume.Handler) consume.Handler // what a consumer calls as its handler
@@ -60,6 +61,13 @@ func (b broken) settledUntil(r *recompute.Recomputer, s *consume.Servers) func()
 		}
 		return looked
 	}
+}
+
+func (b broken) kept(s *consume.Servers) func() time.Time {
+	if b.hurried {
+		return nil
+	}
+	return s.SettledUntil
 }
 
 func (b broken) handler(p *processor, handle consume.Handler) consume.Handler {
@@ -170,6 +178,9 @@ var breakable = []broken{
 	{name: "a version does not say by which rules a row is booked", unmarked: true},
 	{name: "nobody notices that another server answers", blind: true},
 	{name: "the rewind passes what ClickHouse may still lose", noHold: true},
+	{name: "a name is marked as carried before ClickHouse has kept what it changed", hurried: true,
+		harder: &statementFault{verb: "insert", table: "ledger", trouble: outlives, hits: 1, delay: 6 * time.Second,
+			lost: 5 * time.Second}},
 	{name: "what Kafka deleted unread is not named", wrapStore: func(c *client) recompute.Store { return &noMissing{c} }},
 	{name: "a topic is deleted before what is in it is stored", hasty: true},
 	{name: "a command notes as booked what it has only stored", wrapStore: func(c *client) recompute.Store {

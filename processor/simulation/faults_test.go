@@ -109,6 +109,20 @@ func drawThereAndBack(rng *rand.Rand, l layout) []fault {
 			func(r *run) { r.server.crash(r.server.replicas[second], 59*time.Second, 20*time.Second) }}}
 }
 
+// drawOutlived makes a replica restart, and lose rows, while a processor pauses within a batch: what
+// the batch stores next reaches a server that lacks what it stored before.
+func drawOutlived(rng *rand.Rand, members int) []fault {
+	if rng.IntN(4) > 0 {
+		return nil
+	}
+	f := statement(&statementFault{who: fmt.Sprintf("p%d", 1+rng.IntN(members)), verb: "insert",
+		table:   []string{"identities", "facts", "ledger", "leads", "deferred_names"}[rng.IntN(5)],
+		trouble: outlives, skip: rng.IntN(12), hits: 1, delay: time.Duration(4+rng.IntN(40)) * 500 * time.Millisecond,
+		lost: time.Duration(1+rng.IntN(50)) * 100 * time.Millisecond})
+	f.at = time.Duration(rng.Int64N(int64(span))).Truncate(time.Millisecond)
+	return []fault{f}
+}
+
 func drawFault(rng *rand.Rand, members int) fault {
 	seconds := func(most int) time.Duration { return time.Duration(1+rng.IntN(most*10)) * 100 * time.Millisecond }
 	name := fmt.Sprintf("p%d", 1+rng.IntN(members))

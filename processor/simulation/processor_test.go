@@ -83,6 +83,7 @@ func (r *run) process(ctx context.Context, p *processor) {
 		// clock delays by as much as it was wrong.
 		Now:        func() time.Time { return time.Now().Add(r.clocks.processors.off(r.since())) },
 		ReplicaLag: r.broken.replicaLag(r.server.layout.lag),
+		Kept:       r.broken.kept(servers),
 		Elected:    func() bool { return consumers[0].Owns(schemas.TopicStripe, 0) },
 	})
 	p.looks.Store(recomputer)
@@ -119,6 +120,7 @@ func (r *run) process(ctx context.Context, p *processor) {
 			return
 		}
 		clicks.Forget()
+		recomputer.Forget()
 		for _, c := range consumers {
 			c.RewindNow()
 		}
@@ -133,6 +135,9 @@ func (r *run) process(ctx context.Context, p *processor) {
 		return nil
 	})
 	group.Go(func() error { return recomputer.LookAgain(ctx) })
+	if !r.broken.hurried {
+		group.Go(func() error { return recomputer.Mark(ctx) })
+	}
 	group.Go(func() error { return recomputer.Sweep(ctx, sweep) })
 	err := group.Wait()
 	switch {

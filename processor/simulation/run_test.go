@@ -124,6 +124,7 @@ func simulated(t *testing.T, seed uint64, b broken) (violations []string, log st
 			r.faults = append(r.faults, fault{at, "processors of older rules are replaced", (*run).upgrade})
 		}
 		r.faults = append(r.faults, drawThereAndBack(stream(11), r.server.layout)...)
+		r.faults = append(r.faults, drawOutlived(stream(13), r.members)...)
 		r.run()
 		r.writeHistory()
 		violations, log, hash = r.violations, r.transcript(), end(r.server.model)

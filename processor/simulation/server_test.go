@@ -53,6 +53,7 @@ const (
 	diesAfter  trouble = "dies after"  // the processor, after it was written
 	pauses     trouble = "pauses"      // the processor, before it is written
 	strands    trouble = "strands"     // written and answered, and its replica cannot be reached for a while
+	outlives   trouble = "outlives"    // the processor pauses before it is written, while its replica restarts
 )
 
 // statementFault hits the next statements that match it.
@@ -62,6 +63,7 @@ type statementFault struct {
 	skip, hits       int
 	delay            time.Duration
 	restart          time.Duration // of a processor that died
+	lost             time.Duration // of what its replica acknowledged, when it restarts
 	never            bool          // hangs: it is not written at all
 }
 
@@ -76,6 +78,9 @@ func (f *statementFault) String() string {
 	}
 	if f.never {
 		text += ", never written"
+	}
+	if f.lost > 0 {
+		text += fmt.Sprintf(", and loses what it acknowledged in the last %s", f.lost)
 	}
 	if f.restart > 0 {
 		text += fmt.Sprintf(", back after %s", f.restart)
@@ -192,6 +197,9 @@ func (s *server) try(ctx context.Context, p *processor, verb, table string,
 		case dies:
 			s.kill(p, f.restart)
 		case pauses:
+			p.life.pause(f.delay)
+		case outlives:
+			s.crash(replica, f.lost, f.delay/2)
 			p.life.pause(f.delay)
 		case slow:
 			if err := p.life.sleep(f.delay); err != nil {

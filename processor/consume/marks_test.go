@@ -1,0 +1,127 @@
+package consume
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"tributary/processor/clickhouse"
+	"tributary/processor/clickhouse/clickhousetest"
+	"tributary/processor/identity"
+	"tributary/processor/recompute"
+	"tributary/schemas"
+)
+
+// losing is a server that acknowledges edges and loses them, until it is whole.
+type losing struct {
+	*clickhousetest.Model
+	whole bool
+}
+
+func (l *losing) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
+	if !l.whole && !slices.ContainsFunc(rows, func(r clickhouse.EdgeRow) bool { return r.Carried }) {
+		return nil
+	}
+	return l.Model.InsertEdges(ctx, rows)
+}
+
+// A batch outlives the server that took its first rows, and so finds none of them. What it stores
+// afterwards must not keep the records, which are read again when the restart is noticed, from
+// reaching the customer's older sales.
+func TestBatchOutlivesItsServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &losing{Model: clickhousetest.New(t), whole: true}
+		kept := time.Now() // the last answer of the server
+		r := recompute.New(recompute.Config{Store: store, Rates: testRates, Log: slog.New(slog.DiscardHandler),
+			Kept: func() time.Time { return kept }})
+		clicks := &Clicks{Store: store, Recomputer: r}
+		payments := &Payments{Store: store, Recomputer: r, Events: NewEventsMetric(),
+			Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }}
+		handle := handler(t, payments.Handle)
+		handler(t, clicks.Handle)(click(t, -60, &schemas.Click{AffiliateId: "ann", Vouched: true}))
+		handle(event(t, "evt_1", "payment_intent.succeeded", 0, 1, j{"id": "pi_1", "object": "payment_intent",
+			"currency": "usd", "amount": 100, "amount_received": 100, "customer": "cus_1"}))
+		named := event(t, "evt_2", "customer.updated", 60, 1, j{"id": "cus_1", "object": "customer",
+			"metadata": j{"pimmsClickId": clickID(-60).String()}})
+		state := func() (affiliate string, carried bool) {
+			edges, err := store.Names(t.Context(), "default", []identity.Node{identity.New(identity.Customer, "cus_1")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return store.Ledger()[0].Click.AffiliateID,
+				slices.ContainsFunc(edges, func(e identity.Edge) bool { return e.Carried })
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- r.Mark(ctx) }()
+
+		store.whole = false
+		handle(named)
+		time.Sleep(3 * time.Second)
+		if affiliate, carried := state(); affiliate != "" || carried {
+			t.Fatalf("the sale is %q's, and the name that was lost is carried: %t", affiliate, carried)
+		}
+		store.whole = true
+		r.Forget()
+		handle(named)
+		if affiliate, carried := state(); affiliate != "ann" || carried {
+			t.Errorf("read again, the sale is %q's, its name is carried: %t", affiliate, carried)
+		}
+		kept = time.Now().Add(time.Second) // the server that answers is still the one that took the rows
+		time.Sleep(3 * time.Second)
+		if _, carried := state(); !carried {
+			t.Error("the name is not marked as carried when the server has kept it")
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// handler returns a function that lets a handler handle one record.
+func handler(t *testing.T, handle Handler) func(*kgo.Record) {
+	return func(record *kgo.Record) {
+		t.Helper()
+		if err := handle(t.Context(), []*kgo.Record{record}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Until an edge is marked, the processor that carried it does not do it again.
+func TestEdgeIsCarriedOnceBeforeItsMark(t *testing.T) {
+	store := &counting{Model: clickhousetest.New(t)}
+	r := recompute.New(recompute.Config{Store: store, Rates: testRates, Log: slog.New(slog.DiscardHandler),
+		Kept: func() time.Time { return time.Time{} }})
+	payments := &Payments{Store: store, Recomputer: r, Events: NewEventsMetric(),
+		Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }}
+	handle := handler(t, payments.Handle)
+	for i, want := range []int{2, 1, 2, 1} { // the one that nobody shares is stored each time
+		if i == 2 {
+			r.Forget()
+		}
+		store.edges = 0
+		handle(event(t, "evt_1", "customer.updated", 60, 1, j{"id": "cus_1", "object": "customer",
+			"metadata": j{"pimmsClickId": clickID(-60).String()}}))
+		if store.edges != want {
+			t.Errorf("reported for the %d. time, %d edges are stored, want %d", i+1, store.edges, want)
+		}
+	}
+}
+
+// counting counts the edges that are stored.
+type counting struct {
+	*clickhousetest.Model
+	edges int
+}
+
+func (c *counting) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
+	c.edges += len(rows)
+	return c.Model.InsertEdges(ctx, rows)
+}

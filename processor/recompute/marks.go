@@ -1,0 +1,192 @@
+package recompute
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"tributary/processor/clickhouse"
+	"tributary/processor/identity"
+)
+
+// marks are the edges of which everything that they concern is booked, until the servers of
+// ClickHouse are known to have kept it. Only then is an edge marked as carried: what was lost
+// before is booked again when its records are read again, and a mark would prevent that.
+//
+// Walk through it: a batch stores a new name of a customer, and pauses. The server loses its power,
+// with the name in its memory, and is back. The batch goes on: it looks the customer's older sales
+// up, finds no name and so nobody to credit, and marks the edge. Five seconds later the server's
+// restart is noticed, and the records are read again. If the mark had been stored, the edge would
+// not be fresh, and the older sales would stay credited to nobody.
+//
+// The list is in memory. A processor that dies leaves edges without a mark: they are carried once
+// more by whoever reports them next.
+//
+// Requests to book under a name are noted as done at once, and done again when a server was
+// noticed to have lost something since.
+type marks struct {
+	mu        sync.Mutex
+	queue     []booked             // by time
+	known     map[edgeID]time.Time // of the edges in queue: when they became true
+	bytes     int
+	forgotten int // how often what was stored became uncertain
+	finished  []finished
+	again     []clickhouse.Deferred // finished, and perhaps lost
+}
+
+// finished are requests of which everything was booked.
+type finished struct {
+	at       time.Time
+	requests []clickhouse.Deferred
+}
+
+// booked are edges of one batch that are to be marked.
+type booked struct {
+	batch time.Time // when the batch was handled
+	at    time.Time // when everything was booked
+	edges []clickhouse.EdgeRow
+}
+
+type edgeID struct {
+	workspace string
+	a, b      identity.Node
+}
+
+// maxMarkBytes bounds the memory of the edges that wait for their mark. Beyond it the oldest are
+// forgotten.
+const maxMarkBytes = 64 << 20
+
+// markEvery is how often edges are marked that are known to be kept.
+const markEvery = time.Second
+
+// generation returns a number that changes when what was stored before becomes uncertain.
+func (m *marks) generation() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.forgotten
+}
+
+// add appends edges that were booked by work which began in a generation.
+func (m *marks) add(generation int, b booked) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if generation != m.forgotten {
+		return
+	}
+	if m.known == nil {
+		m.known = make(map[edgeID]time.Time)
+	}
+	for i := range b.edges {
+		e := &b.edges[i]
+		m.known[edgeID{e.Workspace, e.A, e.B}] = e.At
+		m.bytes += edgeBytes + len(e.A) + len(e.B)
+	}
+	m.queue = append(m.queue, b)
+	for m.bytes > maxMarkBytes {
+		m.drop()
+	}
+}
+
+// drop forgets the oldest.
+func (m *marks) drop() {
+	for i := range m.queue[0].edges {
+		e := &m.queue[0].edges[i]
+		delete(m.known, edgeID{e.Workspace, e.A, e.B})
+		m.bytes -= edgeBytes + len(e.A) + len(e.B)
+	}
+	m.queue[0] = booked{} // the queue's array lives on
+	m.queue = m.queue[1:]
+}
+
+// forget drops all: some of what was booked may be lost.
+func (m *marks) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.queue, m.known, m.bytes = nil, nil, 0
+	m.forgotten++
+	for _, f := range m.finished {
+		m.again = append(m.again, f.requests...)
+	}
+	m.finished = nil
+}
+
+// finish notes requests that were finished by work which began in a generation. Those before kept
+// will not be lost.
+func (m *marks) finish(generation int, requests []clickhouse.Deferred, kept time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if generation != m.forgotten {
+		m.again = append(m.again, requests...)
+		return
+	}
+	m.finished = slices.DeleteFunc(m.finished, func(f finished) bool { return f.at.Before(kept) })
+	m.finished = append(m.finished, finished{time.Now(), requests})
+}
+
+// lost removes and returns the requests that must be done again.
+func (m *marks) lost() []clickhouse.Deferred {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	again := m.again
+	m.again = nil
+	return again
+}
+
+// has reports whether an edge that became true no later than this one waits for its mark.
+func (m *marks) has(workspace string, e identity.Edge) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, ok := m.known[edgeID{workspace, e.A, e.B}]
+	return ok && !e.At.Before(at)
+}
+
+// take removes and returns the edges that were booked before a time.
+func (m *marks) take(before time.Time) (edges []clickhouse.EdgeRow) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.queue) > 0 && m.queue[0].at.Before(before) {
+		edges = append(edges, m.queue[0].edges...)
+		m.drop()
+	}
+	return edges
+}
+
+// oldest returns when the oldest batch was handled of which an edge is not marked yet.
+func (m *marks) oldest() (at time.Time, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.queue) == 0 {
+		return time.Time{}, false
+	}
+	return m.queue[0].batch, true
+}
+
+// mark marks edges as carried: at once, or when the servers are known to have kept what was booked.
+func (r *Recomputer) mark(ctx context.Context, generation int, batch time.Time, edges []clickhouse.EdgeRow) error {
+	if r.cfg.Kept == nil {
+		return r.cfg.Store.InsertEdges(ctx, edges)
+	}
+	r.marks.add(generation, booked{batch: batch, at: time.Now(), edges: edges})
+	return nil
+}
+
+// Mark marks the edges of which everything is booked and kept. It returns nil when ctx ends.
+func (r *Recomputer) Mark(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(markEvery):
+		}
+		err := r.cfg.Store.InsertEdges(ctx, r.marks.take(r.cfg.Kept()))
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("mark names as carried: %w", err)
+		}
+	}
+}
+
+// Forget is to be called when ClickHouse may have lost what it had acknowledged, before the records
+// are read again: what waits to be marked is booked again with them.
+func (r *Recomputer) Forget() { r.marks.forget() }
