@@ -45,11 +45,19 @@ type handledBatch struct {
 // seconds, and the processor dies. Rewind before its last record are only the last of those
 // seconds; what was handled before them was not looked at again yet, and the next owner would not
 // read it.
+//
+// While a rewind is asked for, nothing is settled. Without this: a batch takes longer than it takes
+// until the server that answers is known to have kept everything since its restart. Its commit would
+// move the base past what the server had lost before, and the rewind, which follows, would not reach
+// it.
 func (c *Consumer) advanceBase(p partition, record time.Time) time.Time {
 	now := time.Now()
 	settled := now
 	if c.SettledUntil != nil {
 		settled = c.SettledUntil()
+	}
+	if c.rewindAsked.Load() { // after SettledUntil: see Servers.sight
+		settled = time.Time{}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -243,6 +243,12 @@ func TestRewindReachesWhatIsUnsettled(t *testing.T) {
 		t.Errorf("before the second look the base is %s after the first record, want %s", base.Sub(hour), c.Rewind)
 	}
 	settled = now.Add(-time.Minute)
+	c.RewindNow() // the batch that is under way was begun before
+	if base := c.advanceBase(p, now); !base.Equal(hour.Add(c.Rewind)) {
+		t.Errorf("before the rewind that is asked for the base is %s after the first record, want %s", base.Sub(hour),
+			c.Rewind)
+	}
+	c.rewindAsked.Store(false)
 	if base := c.advanceBase(p, now); !base.After(hour.Add(c.Rewind)) {
 		t.Errorf("after the second look the base is still %s after the first record", base.Sub(hour))
 	}

@@ -22,7 +22,8 @@ import (
 // (SettledUntil).
 type Servers struct {
 	Ask func(context.Context) (clickhouse.Server, error) // tries once
-	// Changed is called when another server answers: it makes the consumers read again.
+	// Changed is called when another server answers: it makes the consumers read again. It must not
+	// call the Servers.
 	Changed func()
 	Log     *slog.Logger
 
@@ -88,15 +89,13 @@ func (s *Servers) look(ctx context.Context) {
 		return // the statements that are retried say so
 	}
 	s.mu.Lock()
-	changed := s.sight(server, now)
-	s.mu.Unlock()
-	if changed {
-		s.Changed()
-	}
+	defer s.mu.Unlock()
+	s.sight(server, now)
 }
 
-// sight notes that a server answered, and reports whether rows may be missing.
-func (s *Servers) sight(server clickhouse.Server, now time.Time) bool {
+// sight notes that a server answered, and calls Changed if rows may be missing: before SettledUntil
+// passes those rows, so that who asks for it finds the rewind asked for.
+func (s *Servers) sight(server clickhouse.Server, now time.Time) {
 	old, known := s.seen[server.Name]
 	started := now.Add(-server.Uptime)
 	restarted := known && started.Sub(old.started) > startSlack
@@ -111,6 +110,7 @@ func (s *Servers) sight(server clickhouse.Server, now time.Time) bool {
 	if restarted || switched || gone {
 		s.Log.Warn("another ClickHouse answers, or the same one after a restart; the partitions are read again", "server",
 			server.Name, "before", s.last, "uptime", server.Uptime, "one is gone", gone)
+		s.Changed()
 		for name, other := range s.seen {
 			other.missed = true
 			s.seen[name] = other
@@ -124,7 +124,6 @@ func (s *Servers) sight(server clickhouse.Server, now time.Time) bool {
 	}
 	old.answered, old.missed = now, false
 	s.last, s.seen[server.Name] = server.Name, old
-	return restarted || switched || gone
 }
 
 // SettledUntil returns until when no server that is gone unnoticed can have lost what was handled.
