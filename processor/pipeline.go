@@ -92,6 +92,7 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	clicks := &consume.Clicks{Store: store, Recomputer: p.recomputer, Erased: p.erased, Agents: config.agents}
 	p.payments = consumer("payments", consume.PaymentTopics, maxPayments, maxPaymentsBytes, payments.Handle)
 	p.clicks = consumer("clicks", consume.ClickTopics, maxClicks, maxClicksBytes, clicks.Handle)
+	p.payments.AtOnce = paymentsAtOnce
 	p.clicks.Gather = gatherClicks
 	p.held = consume.NewHeld(store, payments, p.workspaces.Released, registry, log)
 	p.servers = &consume.Servers{Ask: store.Server, Log: log, Changed: func() {

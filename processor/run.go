@@ -58,6 +58,7 @@ type runCommand struct {
 // last one.
 const (
 	maxPayments      = 2_000
+	paymentsAtOnce   = 2        // batches of a backlog
 	maxPaymentsBytes = 16 << 20 // at least 14 of the largest webhooks
 	maxClicks        = 60_000
 	maxClicksBytes   = 32 << 20

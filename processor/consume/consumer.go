@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/errgroup"
 )
 
 // Handler does everything that a batch of records asks for and returns when ClickHouse has
@@ -37,10 +39,13 @@ type Consumer struct {
 	// That changes nothing that is stored, and stores again what ClickHouse had acknowledged and
 	// lost in a crash.
 	Rewind time.Duration
-	// MaxRecords of one batch, and MaxBytes of their keys and values (0: as many). Both bound the
-	// memory that a batch takes, whatever is waiting in Kafka.
+	// MaxRecords of one batch; 0: no limit.
 	MaxRecords int
-	MaxBytes   int
+	// AtOnce is how many batches of a backlog are handled at the same time; 0: one.
+	AtOnce int
+	// MaxBytes of the keys and values of all batches that are handled at the same time; 0: no limit.
+	// With the two limits above it bounds their memory, whatever is waiting in Kafka.
+	MaxBytes int
 	// Gather is how long a poll that found many records, of a backlog, waits for more of them; 0:
 	// it does not.
 	Gather time.Duration
@@ -146,7 +151,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 			return nil // ctx ended
 		}
 		for records := range chunks(fetches.Records(), c.MaxBytes) {
-			if err := c.batch(ctx, records); err != nil {
+			if err := c.finish(ctx, records); err != nil {
 				return err
 			}
 			if ctx.Err() != nil {
@@ -157,7 +162,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 	}
 }
 
-// gatherFrom is the share of MaxRecords from which on a poll has found many.
+// gatherFrom is the share of mostPolled from which on a poll has found many.
 const gatherFrom = 64
 
 // poll returns early when a rewind is asked for.
@@ -173,10 +178,10 @@ func (c *Consumer) poll(ctx context.Context) kgo.Fetches {
 	if c.rewindAsked.Load() {
 		cancel() // it was asked for before there was something to stop
 	}
-	fetches := c.client.PollRecords(ctx, c.MaxRecords)
+	fetches := c.client.PollRecords(ctx, c.mostPolled())
 	for last := fetches.NumRecords(); c.gathers(fetches, last); {
 		soon, stop := context.WithTimeout(ctx, c.Gather)
-		more := c.client.PollRecords(soon, c.MaxRecords-fetches.NumRecords())
+		more := c.client.PollRecords(soon, c.mostPolled()-fetches.NumRecords())
 		stop()
 		if last = more.NumRecords(); last > 0 {
 			fetches = append(fetches, more...)
@@ -185,9 +190,12 @@ func (c *Consumer) poll(ctx context.Context) kgo.Fetches {
 	return fetches
 }
 
+// mostPolled is how many records are polled, and handled, before the next are.
+func (c *Consumer) mostPolled() int { return c.MaxRecords * max(1, c.AtOnce) }
+
 // gathers reports whether to wait for more records: the last poll found many, and there is room.
 func (c *Consumer) gathers(fetches kgo.Fetches, last int) bool {
-	if c.Gather == 0 || last <= c.MaxRecords/gatherFrom || fetches.NumRecords() >= c.MaxRecords {
+	if c.Gather == 0 || last <= c.mostPolled()/gatherFrom || fetches.NumRecords() >= c.mostPolled() {
 		return false
 	}
 	size := 0
@@ -195,18 +203,17 @@ func (c *Consumer) gathers(fetches kgo.Fetches, last int) bool {
 	return c.MaxBytes == 0 || size < c.MaxBytes
 }
 
-// batch handles and commits records under a context of its own, which ends only Deadline after ctx:
-// a batch that was begun is finished. One that does not finish in time is not committed, and the
+// finish handles and commits records under a context of its own, which ends only Deadline after
+// ctx: what was begun is finished. What does not finish in time is not committed, and the
 // partition's next owner reads it again.
-func (c *Consumer) batch(ctx context.Context, records []*kgo.Record) error {
+func (c *Consumer) finish(ctx context.Context, records []*kgo.Record) error {
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() {
 		time.AfterFunc(c.Deadline, func() { cancel(errors.New("the processor stops")) })
 	})
 	defer stop()
-	start := time.Now()
-	if err := Quarantine(work, records, c.Handle, c.deadLetter, c.Log); err != nil {
+	if err := c.handle(work, records); err != nil {
 		if ctx.Err() != nil {
 			c.Log.Warn("batch not finished; it will be read again", "consumer", c.Name, "records", len(records),
 				"error", err)
@@ -215,9 +222,32 @@ func (c *Consumer) batch(ctx context.Context, records []*kgo.Record) error {
 		return fmt.Errorf("handle batch of %s: %w", c.Name, err)
 	}
 	c.commit(work, records)
-	c.Metrics.batch.WithLabelValues(c.Name).Observe(time.Since(start).Seconds())
 	c.handled(records)
 	return nil
+}
+
+// handle handles polled records, and returns when all of them are stored. More than MaxRecords are
+// as many batches, of one size, at the same time: while one batch waits for ClickHouse another is
+// computed. That two batches may know of one sale does no harm: they are handled as by two
+// processors (recompute.Recomputer).
+func (c *Consumer) handle(ctx context.Context, records []*kgo.Record) error {
+	batches := 1
+	if c.MaxRecords > 0 {
+		batches = (len(records) + c.MaxRecords - 1) / c.MaxRecords
+	}
+	size := (len(records) + batches - 1) / batches
+	start := time.Now()
+	group, ctx := errgroup.WithContext(ctx)
+	for batch := range slices.Chunk(records, size) {
+		group.Go(func() error {
+			if err := Quarantine(ctx, batch, c.Handle, c.deadLetter, c.Log); err != nil {
+				return err
+			}
+			c.Metrics.batch.WithLabelValues(c.Name).Observe(time.Since(start).Seconds())
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // commit commits the offsets behind records, each with the time that its partition's next rewind is
