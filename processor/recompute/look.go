@@ -36,10 +36,11 @@ type secondLooks struct {
 
 // look is what one batch changed in one workspace.
 type look struct {
-	at        time.Time
-	workspace string
-	nodes     []identity.Node
-	edges     []clickhouse.EdgeRow // to be marked as carried
+	at         time.Time
+	generation int // of the marks, when the batch began
+	workspace  string
+	nodes      []identity.Node
+	edges      []clickhouse.EdgeRow // to be marked as carried
 }
 
 // maxLookBytes bounds the memory of all second looks. Beyond it batches wait for the oldest looks.
@@ -103,8 +104,8 @@ func (s *secondLooks) add(ctx context.Context, l look) error {
 	}
 }
 
-// due joins the oldest second looks of one workspace that are older than age, and returns them with
-// their number. If there are none it returns the time until the next one is due.
+// due joins the oldest second looks of one workspace and generation that are older than age, and
+// returns them with their number. If there are none it returns the time until the next one is due.
 func (s *secondLooks) due(age time.Duration) (next look, n int, wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,9 +115,11 @@ func (s *secondLooks) due(age time.Duration) (next look, n int, wait time.Durati
 	if wait := time.Until(s.queue[0].at.Add(age)); wait > 0 {
 		return look{}, 0, wait
 	}
-	next.workspace, next.at = s.queue[0].workspace, s.queue[0].at
+	next = s.queue[0]
+	next.nodes, next.edges = nil, nil
 	for _, l := range s.queue {
-		if time.Since(l.at) < age || l.workspace != next.workspace || n > 0 && len(next.nodes)+len(l.nodes) > maxLookNodes {
+		if time.Since(l.at) < age || l.workspace != next.workspace || l.generation != next.generation ||
+			n > 0 && len(next.nodes)+len(l.nodes) > maxLookNodes {
 			break
 		}
 		next.nodes, next.edges, n = append(next.nodes, l.nodes...), append(next.edges, l.edges...), n+1
@@ -202,7 +205,6 @@ func (r *Recomputer) lookOnce(ctx context.Context) error {
 			return nil
 		}
 	}
-	generation := r.marks.generation()
 	err := r.Recompute(ctx, l.workspace, unique(l.nodes), nil)
 	if errors.Is(err, clickhouse.ErrRejected) {
 		// The first look wrote these rows or made their record a dead letter; what is new came with
@@ -211,7 +213,7 @@ func (r *Recomputer) lookOnce(ctx context.Context) error {
 		err = nil
 	}
 	if err == nil {
-		err = r.mark(ctx, generation, l.at, l.edges)
+		err = r.mark(ctx, l.generation, l.at, l.edges)
 	}
 	if err != nil {
 		return fmt.Errorf("look again: %w", err)
