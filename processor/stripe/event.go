@@ -284,6 +284,11 @@ func (ev *event) name(aType, a, bType, b, source string) {
 	ev.edge(ev.node(aType, a), ev.node(bType, b), source)
 }
 
+// sharedNodes is how many names of an event are looked through for one that was made before. Those
+// that it gives several times come first: the object itself, its customer, its payment. A list of
+// thousands of refunds or lines is not looked through for each of them.
+const sharedNodes = 32
+
 // node names a value, by the text that was made for it before: an event gives most names several
 // times.
 func (ev *event) node(typ, value string) identity.Node {
@@ -293,7 +298,9 @@ func (ev *event) node(typ, value string) identity.Node {
 		}
 	}
 	n := identity.New(typ, value)
-	ev.nodes = append(ev.nodes, n)
+	if len(ev.nodes) < sharedNodes {
+		ev.nodes = append(ev.nodes, n)
+	}
 	return n
 }
 
