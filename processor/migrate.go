@@ -144,7 +144,7 @@ const reachWithin = 10 * time.Second
 // would wait for minutes for a port at which somebody else listens.
 func reached(ctx context.Context, options *clickhousego.Options) (*databasesql.DB, error) {
 	options.DialTimeout = reachWithin / 2
-	db := clickhousego.OpenDB(options)
+	db := clickhouse.OpenDB(options)
 	ctx, cancel := context.WithTimeout(ctx, reachWithin)
 	defer cancel()
 	if err := db.PingContext(ctx); err != nil {
@@ -218,7 +218,7 @@ func openSchema(dsn string) (*schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &schema{db: clickhousego.OpenDB(options)}, nil
+	return &schema{db: clickhouse.OpenDB(options)}, nil
 }
 
 func (s *schema) close() { _ = s.db.Close() }

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -43,6 +45,9 @@ func TestFaultNames(t *testing.T) {
 	}
 }
 
+// hangs in place of an error code stands for no answer.
+const hangs = -1
+
 // failing is the engine behind a proxy that answers every statement with an error code, unless that
 // is 0.
 func failing(t *testing.T) (dsn string, code *atomic.Int32) {
@@ -60,6 +65,10 @@ func failing(t *testing.T) (dsn string, code *atomic.Int32) {
 			return
 		}
 		_, _ = io.Copy(io.Discard, r.Body) // a client that cannot send it all would not read the answer
+		if n == hangs {
+			<-r.Context().Done()
+			return
+		}
 		w.Header().Set("X-ClickHouse-Exception-Code", fmt.Sprint(n))
 		http.Error(w, fmt.Sprintf("Code: %d. DB::Exception: no. (version 26)", n), http.StatusInternalServerError)
 	}))
@@ -154,5 +163,95 @@ func TestProcessorWaits(t *testing.T) {
 	}
 	if n := testutil.ToFloat64(store.metrics.retries.WithLabelValues("ledger_rules", "ACCESS_DENIED")); n < 1 {
 		t.Errorf("%v attempts are counted as refused", n)
+	}
+}
+
+// silent listens, and answers nothing.
+func silent(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String()
+}
+
+// A server that is silent keeps nobody from the next one of the DSN, whichever protocol and order
+// it asks for, and alone it is named as what it is: no advice to allow more connections.
+func TestSilentServer(t *testing.T) {
+	engine, err := url.Parse(chdbtest.Start(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := func(t *testing.T, dsn string) *Store {
+		t.Parallel()
+		store, err := Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { store.Close() })
+		return store
+	}
+	gone := silent(t)
+	for _, order := range []string{"", "?connection_open_strategy=round_robin"} {
+		t.Run("beside another"+order, func(t *testing.T) {
+			store := open(t, "http://"+gone+","+gone+","+engine.Host+"/default"+order)
+			if err := store.Ping(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Run("beside another, database/sql", func(t *testing.T) {
+		t.Parallel()
+		options, err := Options("http://" + gone + "," + engine.Host + "/default")
+		if err != nil {
+			t.Fatal(err)
+		}
+		db := OpenDB(options)
+		defer db.Close()
+		if err := db.PingContext(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, scheme := range []string{"http", "clickhouse"} {
+		t.Run("alone, "+scheme, func(t *testing.T) {
+			err := open(t, scheme+"://"+gone+"/default").Ping(t.Context())
+			if err == nil || !strings.Contains(err.Error(), gone+": it did not answer in time (hint: "+hintSilent) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A statement that finds all connections in use says so, and not that ClickHouse cannot be reached.
+func TestAllConnectionsInUse(t *testing.T) {
+	dsn, code := failing(t)
+	store, err := Open(dsn+"?max_open_conns=1&max_idle_conns=1", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	code.Store(hangs)
+	ctx, cancel := context.WithCancel(t.Context())
+	var statements sync.WaitGroup
+	for range 2 {
+		statements.Go(func() { _, _, _ = store.LedgerRules(ctx) })
+	}
+	deadline := time.After(5 * time.Minute)
+	for err := error(nil); err == nil || !strings.Contains(err.Error(), "(hint: "+hintInUse); err = store.Failing() {
+		select {
+		case <-deadline:
+			t.Fatalf("Failing says %v", err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	cancel()
+	statements.Wait()
+	if n := testutil.ToFloat64(store.metrics.retries.WithLabelValues("ledger_rules", inUse)); n < 1 {
+		t.Errorf("%v attempts are counted as %s", n, inUse)
 	}
 }

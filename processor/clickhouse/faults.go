@@ -13,6 +13,9 @@ import (
 // finds the record that makes such a row, and sets it aside.
 var ErrRejected = errors.New("ClickHouse cannot take these rows")
 
+// errSilent is returned for a server that takes a connection, or should, and does not answer.
+var errSilent = errors.New("it did not answer in time")
+
 // errNoTable is returned for an insert into a table that is not there.
 var errNoTable = errors.New("the table is missing")
 
@@ -45,6 +48,9 @@ const (
 	hintDisk   = "a part on ClickHouse's disk is broken: look at the disk, restart ClickHouse, which sets the part " +
 		"aside, then run processor audit --since all --repair"
 	hintServer = "ClickHouse has too much to do: look at system.processes and system.merges"
+	hintSilent = "its host is away, or it has too much to do, or another program listens there: " + hintAddress
+	hintInUse  = "each has waited for seconds: look at system.processes; or allow more by max_open_conns of " +
+		"--clickhouse-dsn, which is 10 without it"
 )
 
 // faults are the server's errors by code (src/Common/ErrorCodes.cpp). What is not listed may end by
@@ -133,6 +139,7 @@ func ErrorName(code int) string { return faults[int32(code)].name }
 const (
 	otherCode   = "other"      // a code that faults does not list
 	unreachable = "connection" // the server did not answer, or not in time
+	inUse       = "in_use"     // all connections of this program wait for the server's answers
 	unfitValue  = "value"      // the driver cannot put a value into a column
 	unreadable  = "result"     // the driver cannot read a column into what this program expects
 	noTable     = "table"
@@ -164,6 +171,12 @@ func faultOf(err error) fault {
 	}
 	if errors.Is(err, errNoTable) {
 		return fault{noTable, needsOperator, hintTables}
+	}
+	switch {
+	case errors.Is(err, errSilent):
+		return fault{unreachable, transient, hintSilent}
+	case errors.Is(err, clickhouse.ErrAcquireConnTimeout):
+		return fault{inUse, transient, hintInUse}
 	}
 	var exception *clickhouse.Exception
 	if !errors.As(err, &exception) {

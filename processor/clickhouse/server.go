@@ -2,6 +2,11 @@ package clickhouse
 
 import (
 	"context"
+	"database/sql"
+	sqldriver "database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -37,11 +42,86 @@ WHERE database = currentDatabase() AND name = 'ledger' AND match(engine, '^(Repl
 	return rows[0], nil
 }
 
+// dialTimeout is how long one server may take to accept a connection and to say who it is.
+const dialTimeout = 5 * time.Second
+
+// inTime connects to one of the servers that are left to try, within an equal share of the time that
+// ctx leaves. Over HTTP the driver gives all of it to the first: a host that is silent, because it
+// lost its power or its network, kept the program from the others for ever.
+func inTime[C any](ctx context.Context, addr string, left int, dial func(context.Context) (C, error)) (C, error) {
+	share := dialTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		share = time.Until(deadline) / time.Duration(left)
+	}
+	ctx, cancel := context.WithTimeout(ctx, share)
+	defer cancel()
+	connection, err := dial(ctx)
+	var network net.Error
+	if err != nil && (errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout()) {
+		// The driver's own error may advise to allow more connections.
+		err = fmt.Errorf("connect to %s: %w", addr, errSilent)
+	}
+	return connection, err
+}
+
+// dialStrategy makes a new connection to one of the servers of a DSN.
+type dialStrategy = func(context.Context, int, *clickhouse.Options, clickhouse.Dial) (clickhouse.DialResult, error)
+
+// shareTime gives each server that strategy tries its share of the time.
+func shareTime(strategy dialStrategy) dialStrategy {
+	return func(ctx context.Context, id int, options *clickhouse.Options, dial clickhouse.Dial) (
+		clickhouse.DialResult, error,
+	) {
+		left := len(options.Addr) + 1
+		return strategy(ctx, id, options, func(ctx context.Context, addr string, options *clickhouse.Options) (
+			clickhouse.DialResult, error,
+		) {
+			left--
+			one := *options
+			one.DialTimeout = min(one.DialTimeout, dialTimeout) // the native protocol goes by it, and not by ctx
+			return inTime(ctx, addr, left, func(ctx context.Context) (clickhouse.DialResult, error) {
+				return dial(ctx, addr, &one)
+			})
+		})
+	}
+}
+
+// connector connects to the first server of a DSN that answers. The driver's own for database/sql
+// has no strategy.
+type connector struct {
+	addrs []string
+	each  []sqldriver.Connector // of one server each
+}
+
+// OpenDB opens the servers of a DSN for database/sql. It does not connect.
+func OpenDB(options *clickhouse.Options) *sql.DB {
+	var c connector
+	for _, addr := range options.Addr {
+		one := *options
+		one.Addr = []string{addr}
+		c.addrs, c.each = append(c.addrs, addr), append(c.each, clickhouse.Connector(&one))
+	}
+	return sql.OpenDB(&c)
+}
+
+// Connect implements driver.Connector of database/sql.
+func (c *connector) Connect(ctx context.Context) (conn sqldriver.Conn, err error) {
+	for i, each := range c.each {
+		if conn, err = inTime(ctx, c.addrs[i], len(c.each)-i, each.Connect); err == nil {
+			break
+		}
+	}
+	return conn, err
+}
+
+// Driver implements driver.Connector of database/sql.
+func (c *connector) Driver() sqldriver.Driver { return c.each[0].Driver() }
+
 // stayWithOne makes new connections to the server that the last one was made to, and to the next of
 // the DSN only when it cannot be reached: lookups then go where the rows were written. The driver
 // would begin with the first of the DSN each time, and after a restart of that one use two servers
 // at once.
-func stayWithOne() func(context.Context, int, *clickhouse.Options, clickhouse.Dial) (clickhouse.DialResult, error) {
+func stayWithOne() dialStrategy {
 	var last atomic.Int64
 	return func(ctx context.Context, _ int, options *clickhouse.Options, dial clickhouse.Dial) (
 		result clickhouse.DialResult, err error,

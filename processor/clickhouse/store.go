@@ -80,13 +80,18 @@ var clusterSettings = clickhouse.Settings{
 
 // Options returns what a DSN says, with the settings that every connection of a program has: those
 // of the DSN, and what it does not set of sql.Pinned and for a cluster. The profile of the user has
-// no say in them.
+// no say in them. Of several servers none that is silent keeps a connection from the others; for
+// database/sql see OpenDB.
 func Options(dsn string) (*clickhouse.Options, error) {
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("read ClickHouse DSN: %w", err)
 	}
 	given := options.Settings
+	options.DialStrategy = shareTime(clickhouse.DefaultDialStrategy)
+	if options.ConnOpenStrategy == clickhouse.ConnOpenInOrder {
+		options.DialStrategy = shareTime(stayWithOne())
+	}
 	options.Settings = maps.Clone(clusterSettings)
 	maps.Copy(options.Settings, given)
 	pinned := sql.Pinned()
@@ -131,12 +136,9 @@ func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 	if err != nil {
 		return nil, err
 	}
-	options.DialTimeout = 5 * time.Second
+	options.DialTimeout = dialTimeout * time.Duration(len(options.Addr))
 	if options.ReadTimeout == 0 {
 		options.ReadTimeout = time.Minute
-	}
-	if options.ConnOpenStrategy == clickhouse.ConnOpenInOrder {
-		options.DialStrategy = stayWithOne()
 	}
 	conn, err := clickhouse.Open(options)
 	if err != nil {
@@ -154,7 +156,7 @@ func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 		retries: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "processor_load_retries_total",
 			Help: "Statements that failed and are tried again, by table and reason: the name of ClickHouse's error, or " +
-				"connection, result, table or other.",
+				"connection, in_use, result, table or other.",
 		}, []string{"table", "reason"}),
 		seconds: auto.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "processor_load_seconds",
