@@ -38,6 +38,7 @@ type command struct {
 	env        map[string]string
 	shared     map[string]string // what of env is for several commands
 	stops      time.Duration     // how long it may take to end before it is killed
+	files      []string          // the only files that it has; nil for all
 }
 
 func ofCompose(t *testing.T, overlays ...string) (list []command) {
@@ -74,6 +75,7 @@ func ofKubernetes(t *testing.T) (list []command) {
 	c := read(t)
 	for _, name := range slices.Sorted(maps.Keys(c.pods)) {
 		pod := c.pods[name].Spec
+		files := filesOf(t, name, pod)
 		for _, container := range slices.Concat(pod.InitContainers, pod.Containers) {
 			image, _, _ := strings.Cut(strings.TrimPrefix(container.Image, "tributary/"), ":")
 			env := maps.Clone(c.config)
@@ -87,18 +89,45 @@ func ofKubernetes(t *testing.T) (list []command) {
 			if l := container.Lifecycle; l != nil && l.PreStop != nil {
 				stops -= time.Duration(l.PreStop.Sleep.Seconds) * time.Second
 			}
-			list = append(list, command{"kubernetes", name, append([]string{image}, container.Args...), env, c.config, stops})
-			for _, v := range env {
-				if file, ok := strings.CutPrefix(v, "/etc/tributary/"); ok && c.secrets[file] == "" {
-					t.Errorf("%s reads %s, which the Secret does not have", name, v)
-				}
-			}
+			list = append(list, command{
+				file: "kubernetes", name: name, args: append([]string{image}, container.Args...), env: env, shared: c.config,
+				stops: stops, files: files,
+			})
 		}
-		if i := slices.IndexFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Secret != nil }); i < 0 {
-			t.Errorf("%s has no files", name)
+		for _, file := range files {
+			if c.secrets[file] == "" {
+				t.Errorf("%s is given %s, which the Secret does not have", name, file)
+			}
+			names := func(c command) bool {
+				return c.name == name && slices.Contains(slices.Collect(maps.Values(c.env)), "/etc/tributary/"+file)
+			}
+			if !slices.ContainsFunc(list, names) {
+				t.Errorf("%s is given the secret %s, which it does not read", name, file)
+			}
 		}
 	}
 	return list
+}
+
+// filesOf returns the files of the Secret that a pod has. A pod that has all of them could give away
+// what only others need: the edge speaks with everybody.
+func filesOf(t *testing.T, name string, pod corev1.PodSpec) (files []string) {
+	t.Helper()
+	for _, v := range pod.Volumes {
+		if v.Secret == nil {
+			continue
+		}
+		for _, item := range v.Secret.Items {
+			if item.Key != item.Path {
+				t.Errorf("%s has %s as %s", name, item.Key, item.Path)
+			}
+			files = append(files, item.Path)
+		}
+	}
+	if len(files) == 0 {
+		t.Errorf("%s has no files, or all of the Secret", name)
+	}
+	return files
 }
 
 func ofSystemd(t *testing.T) (list []command) {
@@ -131,7 +160,8 @@ func ofSystemd(t *testing.T) (list []command) {
 			}
 		}
 		for _, words := range starts {
-			list = append(list, command{"systemd", filepath.Base(unit), words, env, shared, stops})
+			list = append(list, command{file: "systemd", name: filepath.Base(unit), args: words, env: env, shared: shared,
+				stops: stops})
 		}
 	}
 	return list
@@ -273,6 +303,9 @@ func (m *machine) environment(c command, connects bool) []string {
 		for _, directory := range []string{"/run/secrets/", "/etc/tributary/", "%d/"} {
 			if file, ok := strings.CutPrefix(value, directory); ok {
 				value = filepath.Join(m.files, file)
+				if c.files != nil && !slices.Contains(c.files, file) {
+					value += ".missing"
+				}
 			}
 		}
 		switch {
