@@ -252,6 +252,10 @@ func (p *Publisher) Close(ctx context.Context) error {
 		err = fmt.Errorf("flush kafka producer: %d records not acknowledged: %w", left, err)
 	}
 	if p.spool != nil {
+		if left, _ := p.spool.Usage(); left.Bytes > 0 { // this process may never be started again
+			p.log.Warn("the spool still holds records (hint: start an edge with this --spool-dir, which delivers them)", "dir",
+				p.cfg.SpoolDir, "bytes", left.Bytes)
+		}
 		err = errors.Join(err, p.spool.Close())
 	}
 	return err
