@@ -140,6 +140,8 @@ func (m Money) Text() string {
 		return m.Object + " was taken off its invoice"
 	case m.Kind == stripe.Transferred:
 		return m.Object + " is what a platform passed on to the account: the sale is the platform's"
+	case m.Kind == stripe.Begun:
+		return "a payment of " + FormatMinor(m.Amount, m.Currency) + " was begun for " + m.Object
 	case m.Kind == stripe.Credited:
 		return "a credit note says for which lines or tax " + m.Object + " is"
 	case m.Kind == stripe.Failed:

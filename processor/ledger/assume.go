@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -245,27 +246,63 @@ func (i *invoice) join(p *payment) {
 
 // assumeSilent ties charges that are only known by their refunds to the invoices of the same
 // customer and currency that no payment explains: one of the same amount, or two or three that add
-// up to it. They book no payment, so the invoices' remainders stay, and their refunds are refunds
-// of them.
+// up to it. Of several that fit, those nearest in time belong together: a charge is made when its
+// invoice is finalised or paid. They book no payment, so the invoices' remainders stay, and their
+// refunds are refunds of them.
 func (b *books) assumeSilent(invoices []*invoice, silent []*payment) {
-	slices.SortFunc(silent, func(a, b *payment) int { return cmp.Compare(a.id, b.id) })
-	remainder := func(i *invoice) int64 { return i.remainder }
-	for _, least := range []int{1, 2} {
-		for _, p := range silent {
-			if p.assumed != nil {
-				continue
-			}
-			near := slices.DeleteFunc(slices.Clone(invoices), func(i *invoice) bool {
-				return i.silent != nil || i.remainder == 0 || i.customer != p.customer ||
-					i.source.Currency != p.currency || !b.nearby(p, i)
-			})
-			p.assumed = fewest(near[:min(len(near), mostCandidates)], remainder, least, p.amount)
-			for _, i := range p.assumed {
-				i.silent = p
-				i.join(p)
+	type pair struct {
+		p    *payment
+		i    *invoice
+		away time.Duration
+	}
+	var pairs []pair
+	for _, p := range silent {
+		for _, i := range invoices {
+			if i.remainder != 0 && i.customer == p.customer && i.source.Currency == p.currency && b.nearby(p, i) {
+				pairs = append(pairs, pair{p, i, i.awayFromCharge(p)})
 			}
 		}
 	}
+	slices.SortStableFunc(pairs, func(a, b pair) int { // of equal ones the invoice that was paid first
+		return cmp.Or(cmp.Compare(a.away, b.away), cmp.Compare(a.p.id, b.p.id))
+	})
+	tie := func(p *payment, invoices ...*invoice) {
+		p.assumed = invoices
+		for _, i := range invoices {
+			i.silent = p
+			i.join(p)
+		}
+	}
+	for _, x := range pairs {
+		if x.p.assumed == nil && x.i.silent == nil && x.i.remainder == x.p.amount {
+			tie(x.p, x.i)
+		}
+	}
+	for _, x := range pairs {
+		if x.p.assumed != nil {
+			continue
+		}
+		var near []*invoice
+		for _, y := range pairs {
+			if y.p == x.p && y.i.silent == nil && len(near) < mostCandidates {
+				near = append(near, y.i)
+			}
+		}
+		tie(x.p, fewest(near, func(i *invoice) int64 { return i.remainder }, 2, x.p.amount)...)
+	}
+}
+
+// awayFromCharge returns how far a charge of which only the refunds are known was made from when
+// the invoice was finalised or said that something was paid.
+func (i *invoice) awayFromCharge(p *payment) time.Duration {
+	d := time.Duration(math.MaxInt64)
+	for _, at := range p.begun {
+		d = min(d, i.away(at).Abs())
+		for _, finalized := range i.begun {
+			d = min(d, at.Sub(finalized).Abs())
+		}
+	}
+	return d
 }
 
 // nearby reports whether a charge was made in an hour near that of an invoice.

@@ -123,6 +123,11 @@ func (k *Evidence) place(g *group, f *stripe.Fact, id string) {
 		g.detached[f.ObjectID] = true
 	case f.Kind == stripe.Transferred:
 		g.payment(cmp.Or(id, f.ObjectID)).passedOn = true
+	case f.Kind == stripe.Begun && f.Source == stripe.FromInvoice:
+		g.invoice(f.ObjectID).begun = append(g.invoice(f.ObjectID).begun, f.OccurredAt)
+	case f.Kind == stripe.Begun:
+		p := g.payment(cmp.Or(id, f.ObjectID))
+		p.begun = append(p.begun, f.OccurredAt)
 	case f.Kind == stripe.Credited:
 		if g.credited == nil {
 			g.credited = map[string]*stripe.Fact{}

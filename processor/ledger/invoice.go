@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"time"
+
 	"tributary/processor/stripe"
 )
 
@@ -16,6 +18,7 @@ type invoice struct {
 	customer  string         // who owes it
 	terms     *stripe.Fact   // states the total and tax, also before anything is paid
 	presented []*stripe.Fact // what the buyer saw in its session, which names no payment
+	begun     []time.Time    // when it was finalised, if it was paid hours later
 	detached  int64          // of it was paid by payments that pay another invoice now
 	paid      int64          // all that is said to be paid, what was overpaid included
 	due       int64          // the least that it is said to ask for; UnknownAmount: no event says

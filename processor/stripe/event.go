@@ -276,6 +276,19 @@ func (ev *event) nearBy(typ, object, customer, currency string, at time.Time) {
 	)
 }
 
+// begun stores when a customer's payment was begun, and in which hour. f says whose payment, and
+// when.
+func (ev *event) begun(hours string, f Fact) {
+	if f.CustomerID == "" || f.OccurredAt.IsZero() {
+		return
+	}
+	ev.nearBy(hours, f.ObjectID, f.CustomerID, f.Currency, f.OccurredAt)
+	ev.fact(Fact{
+		ObjectID: f.ObjectID, Kind: Begun, Source: f.Source, OccurredAt: f.OccurredAt, ParentID: f.ParentID,
+		CustomerID: f.CustomerID, Currency: f.Currency, Amount: f.Amount,
+	})
+}
+
 // name says that a and b belong together; an empty value is no name.
 func (ev *event) name(aType, a, bType, b, source string) {
 	if a == "" || b == "" || (aType == bType && a == b) {

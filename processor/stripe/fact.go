@@ -37,6 +37,10 @@ const (
 	// Presented is what the buyer saw of a payment, in the buyer's own currency, where that is not
 	// the seller's.
 	Presented = "presented"
+	// Begun says when a charge was made of which the event says only what went back, or when an
+	// invoice was finalised that was paid hours later. Where no event ties the two, their times do
+	// (processor/ledger).
+	Begun = "begun"
 	// Credited says for which lines of its invoice a refund was made, and how much of its credit note
 	// is tax.
 	Credited = "credited"
@@ -64,7 +68,7 @@ const (
 
 // Fact is what one event says about one movement of money. Amounts are minor units as Stripe sent
 // them, signed: money out is negative (those of RefundedTotal, Failed, Detached, Transferred,
-// Authorization and Presented are figures, and positive).
+// Authorization, Presented and Begun are figures, and positive).
 type Fact struct {
 	ObjectID string // the Stripe object that the event describes
 	Kind     string

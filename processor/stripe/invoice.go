@@ -53,7 +53,8 @@ func readInvoice(ev *event, in object) {
 		// A bank debit is begun when the invoice is finalised, and paid days later: a charge that is
 		// known by what went back of it alone was made then.
 		if at := in.child("status_transitions").time("finalized_at"); f.OccurredAt.Sub(at) > identity.EarliestPayment {
-			ev.nearBy(identity.InvoiceHour, id, customer, f.Currency, at)
+			f.OccurredAt = at
+			ev.begun(identity.InvoiceHour, f)
 		}
 	}
 }

@@ -74,7 +74,10 @@ func readChargeRefunded(ev *event, ch object) {
 		if at.IsZero() {
 			at = ev.created
 		}
-		ev.nearBy(identity.PaymentHour, id, customer, ch.text("currency"), at)
+		ev.begun(identity.PaymentHour, Fact{
+			ObjectID: id, Source: FromCharge, OccurredAt: at, ParentID: intent, CustomerID: customer,
+			Currency: ch.text("currency"), Amount: ch.integer("amount"),
+		})
 	}
 }
 

@@ -9,7 +9,7 @@ CREATE TABLE facts
     `livemode` Bool COMMENT 'false: test mode',
     `event_created` DateTime('UTC') COMMENT 'When Stripe made the event',
     `received_at` DateTime64(3, 'UTC') COMMENT 'When the edge took it',
-    `occurred_at` DateTime64(3, 'UTC') COMMENT 'When the money moved, as this source knows it',
+    `occurred_at` DateTime64(3, 'UTC') COMMENT 'When the money moved, as this source knows it; of the kind begun when a charge was made, or an invoice finalised, that no other event ties to each other',
     `parent_id` String COMMENT 'Object that this one belongs to: a refund\'s or dispute\'s charge, else payment intent; a charge\'s, session\'s or invoice payment\'s payment intent, else charge; a credit note\'s invoice',
     `invoice_id` String COMMENT 'in_… that a payment pays, as this source knows it; empty if it names none',
     `transaction_id` String COMMENT 'txn_…: the balance transaction by which a dispute\'s money moved; of credited the credit note; empty if none is known',
