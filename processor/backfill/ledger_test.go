@@ -102,6 +102,32 @@ func TestNamesOfAllTime(t *testing.T) {
 	}
 }
 
+// A refund of a charge that is older than everything that is read is the buyer's, and credited like
+// what they bought; one of what a platform passed on to a connected account is none.
+func TestRefundsOfOldCharges(t *testing.T) {
+	made := unix(4, 3, 10)
+	refund := func(id, charge, more string) string {
+		return fmt.Sprintf(`{"id":%q,"object":"refund","created":%d,"status":"succeeded","amount":1000,"currency":"usd",
+"payment_intent":null,"charge":{"id":%q,"object":"charge","created":1700000000,"livemode":true,"captured":true,"amount":4900,
+"amount_captured":4900,"amount_refunded":1000,"currency":"usd","status":"succeeded",%s}}`, id, made, charge, more)
+	}
+	m := new(memory)
+	if _, err := m.backfill(api(t, map[string][]string{
+		"/v1/customers": {`{"id":"cus_1","object":"customer","created":1700000000,"livemode":true,"metadata":{"tributaryAffiliateId":"a1"}}`},
+		"/v1/refunds": {
+			refund("pyr_2", "py_2", `"customer":null,"invoice":null,"source_transfer":"tr_1"`),
+			refund("re_3", "ch_3", `"customer":null,"invoice":null,"source_transfer":null`),
+			refund("re_1", "ch_1", `"customer":"cus_1","invoice":null,"source_transfer":null`),
+		},
+	}, nil)).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const want = "refund re_1 2026-04-03 -1000 0 a1; refund re_3 2026-04-03 -1000 0 "
+	if got := book(t, m.records); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
 // A period of which Stripe still has all events is credited by names of before, too.
 func TestNamesOfAllTimeForEventsAlone(t *testing.T) {
 	m, lists := new(memory), account()

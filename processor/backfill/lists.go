@@ -96,7 +96,11 @@ var lists = []list{
 	},
 	{
 		path: "/v1/refunds", reach: 60 * 24 * time.Hour,
-		query:  url.Values{"expand[]": {"data.balance_transaction", "data.failure_balance_transaction"}},
+		// The charge may be older than all that is read: it says who bought, and whether the refund is of
+		// what a platform passed on.
+		query: url.Values{
+			"expand[]": {"data.balance_transaction", "data.failure_balance_transaction", "data.charge"},
+		},
 		events: refunds,
 	},
 	{path: "/v1/disputes", reach: 180 * 24 * time.Hour, events: disputes},

@@ -29,6 +29,13 @@ func readRefund(ev *event, re object) {
 	if parent == "" || re.id("source_transfer_reversal") != "" {
 		return
 	}
+	if whole := re.child("charge"); whole.present() { // no webhook has it; a backfill asks for it
+		if ev.transferred(whole) {
+			return
+		}
+		ev.name(identity.Object, charge, identity.Object, whole.id("invoice"), "charge.invoice")
+		ev.name(identity.Object, charge, identity.Customer, whole.customer(), "charge.customer")
+	}
 	ev.name(identity.Object, charge, identity.Object, intent, "refund.payment_intent")
 	ev.name(identity.Object, parent, identity.Customer, re.customer(), "refund.customer")
 	ev.refund(re, parent, "refund")
