@@ -25,7 +25,7 @@ type group struct {
 	movements []*stripe.Fact            // refunds, reversals, disputes, and figures
 	settled   map[string][]*stripe.Fact // what Stripe's balance says, by object
 	credited  map[string]*stripe.Fact   // by refund: for which lines of its invoice it was made
-	detached  map[string]bool           // invoice payments that were taken off their invoices
+	detached  map[string]time.Time      // when invoice payments were taken off their invoices
 	search    *join.Search
 	credit    *credit // nil: not asked for yet
 	joined    *group  // by assumed links: the one that stands for all of them
@@ -118,9 +118,11 @@ func (k *Evidence) place(g *group, f *stripe.Fact, id string) {
 		}
 	case f.Kind == stripe.Detached:
 		if g.detached == nil {
-			g.detached = map[string]bool{}
+			g.detached = map[string]time.Time{}
 		}
-		g.detached[f.ObjectID] = true
+		if at, known := g.detached[f.ObjectID]; !known || f.OccurredAt.Before(at) {
+			g.detached[f.ObjectID] = f.OccurredAt
+		}
 	case f.Kind == stripe.Transferred:
 		g.payment(cmp.Or(id, f.ObjectID)).passedOn = true
 	case f.Kind == stripe.Begun && f.Source == stripe.FromInvoice:
@@ -230,10 +232,61 @@ func (k *Evidence) link(g *group) {
 		g.share(p, largest)
 		slices.SortFunc(p.invoices, func(a, b *invoice) int { return cmp.Compare(a.id, b.id) })
 	}
+	g.replace()
+}
+
+// replace makes a sale of its own of each payment that was taken off its only invoice, if another
+// one has paid of that invoice since. What it moved stays with the seller.
+func (g *group) replace() {
+	if len(g.detached) == 0 {
+		return
+	}
+	for _, id := range sortedKeys(g.payments) {
+		p := g.payments[id]
+		off, known := p.takenOff(g.detached)
+		if !known || len(p.invoices) != 1 {
+			continue
+		}
+		i := p.invoices[0]
+		if !slices.ContainsFunc(i.payments, func(other *payment) bool { return other.paidAfter(i, off, g.detached) }) {
+			continue
+		}
+		p.apart, p.shares = p.shares[i.id], nil
+		i.detached += p.apart
+		p.invoices = nil
+		i.payments = slices.DeleteFunc(i.payments, func(other *payment) bool { return other == p })
+	}
+}
+
+// takenOff returns when the last of the invoice payments of a payment was taken off its invoice,
+// and reports whether all of them were.
+func (p *payment) takenOff(detached map[string]time.Time) (at time.Time, all bool) {
+	for _, f := range p.facts {
+		if f.Source != stripe.FromInvoicePayment {
+			continue
+		}
+		off, known := detached[f.ObjectID]
+		if !known {
+			return time.Time{}, false
+		}
+		if off.After(at) {
+			at = off
+		}
+	}
+	return at, !at.IsZero()
+}
+
+// paidAfter reports whether a payment has paid of an invoice after a time, and was not taken off.
+func (p *payment) paidAfter(i *invoice, at time.Time, detached map[string]time.Time) bool {
+	return slices.ContainsFunc(p.facts, func(f *stripe.Fact) bool {
+		_, off := detached[f.ObjectID]
+		return f.Source == stripe.FromInvoicePayment && f.InvoiceID == i.id && !off && f.OccurredAt.After(at)
+	})
 }
 
 // share notes how much a payment paid of each invoice, by invoice and invoice payment. One that was
-// taken off its invoice pays none of it once it pays another; until then it stays where it was.
+// taken off its invoice pays none of it once it pays another; until then it stays where it was,
+// unless another payment takes its place (replace).
 func (g *group) share(p *payment, paid map[[2]string]int64) {
 	if len(paid) == 0 {
 		return
@@ -241,7 +294,7 @@ func (g *group) share(p *payment, paid map[[2]string]int64) {
 	p.shares = map[string]int64{}
 	off := map[string]int64{}
 	for key, amount := range paid {
-		if g.detached[key[1]] {
+		if _, detached := g.detached[key[1]]; detached {
 			off[key[0]] += amount
 		} else {
 			p.shares[key[0]] += amount

@@ -22,6 +22,7 @@ type payment struct {
 	charges  []string         // their ids, sorted
 	invoices []*invoice       // that it pays, by certain links, the smallest id first
 	shares   map[string]int64 // of its invoices, where invoice payments tell them, or they are assumed
+	apart    int64            // what it moved for an invoice that it was taken off, and that another one paid
 	assumed  []*invoice       // that it is assumed to pay
 	group    *group
 
@@ -75,6 +76,7 @@ func (p *payment) read() {
 		p.divideSession(p.bestSession(func(f *stripe.Fact) bool { return f.Currency == captured.Currency }))
 	} else if p.source = best(p.facts,
 		func(f *stripe.Fact) bool { return f.Source == stripe.FromInvoicePayment }); p.source != nil {
+		p.amount = p.apart
 		for _, amount := range p.shares {
 			p.amount += amount
 		}
