@@ -55,6 +55,10 @@ func (c *comparison) whyUnproven(r *row) string {
 			"event says whether they are one buyer: subscribe the endpoint to invoice_payment.paid and customer.updated",
 			objects(same))
 	}
+	if before := c.paidBefore(r); before != nil {
+		return fmt.Sprintf("maybe the same money as %s of %s, attached to the invoice later, and no event ties the two: "+
+			"subscribe the endpoint to invoice_payment.paid", before.ObjectID, dayOf(before.OccurredAt))
+	}
 	for _, m := range c.open {
 		currency, amount, ok := m.presented(r.Currency)
 		if _, named := m.names[r.ObjectID]; named && ok && currency == r.Currency && amount == -r.Amount {
@@ -66,6 +70,23 @@ func (c *comparison) whyUnproven(r *row) string {
 		cause += "; the export may end before it"
 	}
 	return cause + ": ask processor explain " + r.ObjectID
+}
+
+// paidBefore returns the latest earlier payment of an invoice's customer and amount, of which
+// Stripe's balance has the money; nil if there is none. A seller may attach a payment that was made
+// before the invoice was issued. https://docs.stripe.com/api/invoices/attach_payment
+func (c *comparison) paidBefore(r *row) (latest *row) {
+	if r.Kind != stripe.Payment || !strings.HasPrefix(r.ObjectID, "in_") || r.CustomerID == "" {
+		return nil
+	}
+	for _, o := range c.rows {
+		if o.booked() && o.Kind == r.Kind && o.CustomerID == r.CustomerID && o.Currency == r.Currency &&
+			o.Amount == r.Amount && len(o.answers) > 0 && !o.byAmount && o.OccurredAt.Before(r.OccurredAt) &&
+			!strings.HasPrefix(o.ObjectID, "in_") && (latest == nil || o.OccurredAt.After(latest.OccurredAt)) {
+			latest = o
+		}
+	}
+	return latest
 }
 
 // objects returns the ids of what entries are of.

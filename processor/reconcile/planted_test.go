@@ -423,6 +423,14 @@ var faults = []struct {
 		w.event("charge.pending", `{"id":"py_debit","object":"charge","amount":9200,"captured":true,"source_transfer":null}`)
 		w.moved(3, "charge", "py_debit", "py_debit", "pi_debit", 9200)
 	}, []found{{"missing", "payment", "py_debit", ""}}},
+	{"a payment of Checkout booked once more as the invoice that it was attached to a week later", func(w *world) {
+		w.paid(1, "attached", "cus_attached", 12300)
+		w.entry(8, "payment", "in_attached", "cus_attached", 12300)
+	}, []found{{"unproven", "payment", "in_attached", "maybe the same money as pi_attached of 2026-03-01"}}},
+	{"an invoice of another price a week later", func(w *world) {
+		w.paid(1, "price", "cus_price", 12400)
+		w.entry(8, "payment", "in_price", "cus_price", 12500)
+	}, []found{{"unproven", "payment", "in_price", "no event says that it was paid outside Stripe"}}},
 }
 
 // remarked findings are no differences.
