@@ -397,3 +397,5 @@ ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{rep
 CREATE TABLE IF NOT EXISTS payments_written ON CLUSTER `main`
 ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}')
 CREATE MATERIALIZED VIEW IF NOT EXISTS payments_written_mv ON CLUSTER `main` TO payments_written
+-- 0071_facts_begun.sql
+ALTER TABLE facts ON CLUSTER `main`

@@ -357,3 +357,5 @@ ENGINE = ReplicatedReplacingMergeTree(computed_at)
 CREATE TABLE IF NOT EXISTS payments_written
 ENGINE = ReplicatedMergeTree
 CREATE MATERIALIZED VIEW IF NOT EXISTS payments_written_mv TO payments_written
+-- 0071_facts_begun.sql
+ALTER TABLE facts

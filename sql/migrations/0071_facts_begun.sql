@@ -1,0 +1,5 @@
+-- +goose Up
+ALTER TABLE facts
+    COMMENT COLUMN kind 'payment, refund, refund_reversal, dispute, dispute_reversal; refunded_total: how much of a charge was refunded by then; failed: the charge failed, and whatever had been paid by it went back; detached: the payment was taken off its invoice; transferred: a platform passed the charge on to a connected account, and the sale is the platform''s; begun: when a charge was made, or an invoice finalised, that no other event ties to each other; authorization: less was captured than authorised; presented: what the buyer saw in another currency; credited: for which lines of its invoice a refund was made; settlement_… of one of them: what Stripe''s balance was moved by',
+    COMMENT COLUMN amount 'Minor units, signed: money out is negative. For refunded_total, failed, detached, transferred, begun, authorization and presented a figure, positive. 0: nothing moved, and total is known',
+    COMMENT COLUMN occurred_at 'When the money moved, as this source knows it; of the kind begun when a charge was made, or an invoice finalised, that no other event ties to each other';
