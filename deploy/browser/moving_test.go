@@ -132,6 +132,82 @@ func TestVisitorsOfBefore(t *testing.T) {
 	}
 }
 
+// programmeCalls are what pages call by a programme's guide, as soon as its script is there, and an
+// expression that is "yes" when all calls that have an answer got it.
+var programmeCalls = map[string]struct{ script, calls, answered, names string }{
+	"dub": {`/analytics/script.js`, `dubAnalytics("ready", () => window.asked = "yes");
+		dubAnalytics.trackLead({eventName: "Seen", customerExternalId: "Prerendered"}).then(() => window.led = "yes");
+		DubAnalytics.partner`, `asked && led`, `tributary.clickId`},
+	"pushlap": {`/affiliate-tracker.js" data-program-id="87f1`, `window.affiliateId`, `"yes"`, `tributary.clickId`},
+	"rewardful": {`/rw.js`, `rewardful("ready", () => window.asked = "yes"); rewardful("convert", {email: "a@b.example"});
+		Rewardful.referral; Rewardful.affiliate`, `asked`, `Rewardful.referral`},
+	"firstpromoter": {`/fpr.js`, `FPROM.data.tid`, `"yes"`, `FPROM.data.tid`},
+	"tolt": {`/tolt.js`, `window.tolt_referral; tolt.signup("a@b.example").then(() => window.asked = "yes")`, `asked`,
+		`tolt_referral`},
+	"affonso": {`/js/pixel.min.js" data-requires-consent="true`, `affonsoConsentGranted();
+		Affonso.signup("a@b.example").then(() => window.asked = "yes")`, `asked`, `affonso_referral`},
+	"endorsely":  {`/endorsely.js`, `window.endorsely_referral`, `"yes"`, `endorsely_referral`},
+	"promotekit": {`/promotekit.js`, `promotekit.refer("a@b.example").then(() => window.asked = "yes")`, `asked`, `promotekit_referral`},
+}
+
+// What a page calls while the browser prerenders it is done when the visitor sees it. /t.js stores
+// and sends nothing before that.
+func TestProgrammesPrerendered(t *testing.T) {
+	for name, c := range programmeCalls {
+		t.Run(name, func(t *testing.T) {
+			stand := strings.NewReplacer("defer ", "", "/t.js", c.script).Replace(snippet)
+			v := newVisitor(t, name+".prerendered.example",
+				stand+`<script>window.asked = window.led = "";`+c.calls+`</script>`)
+			v.before(`let shown = false;
+				Object.defineProperty(Document.prototype, "prerendering", {get: () => !shown});
+				window.show = () => { shown = true; document.dispatchEvent(new Event("prerenderingchange")) };`)
+			v.open("/?via=ann")
+			v.want("document.cookie", "")
+			v.exec(`show()`)
+			v.becomes(c.answered, "yes")
+			click := v.beacons("link of ann at /?via=ann")[0]
+			v.becomes(c.names, idOf(click))
+			if click.VisitorId == "" || name == "affonso" && click.Consent != "granted" {
+				t.Errorf("with consent: %v", click)
+			}
+			v.noErrors()
+		})
+	}
+}
+
+// A page that has the script twice, or /t.js before it, is counted once, and what the programme's
+// guide reads is there.
+func TestProgrammesTwice(t *testing.T) {
+	for name, c := range programmeCalls {
+		t.Run(name, func(t *testing.T) {
+			plain := strings.Replace(snippet, "defer ", "", 1)
+			stand := strings.Replace(plain, "/t.js", c.script, 1)
+			calls := `<script>window.asked = window.led = "";` + c.calls + `</script>`
+			v := newVisitor(t, name+".twice.example", plain+stand+calls+stand+calls)
+			v.open("/?via=ann")
+			v.becomes(c.answered, "yes")
+			v.becomes(c.names, idOf(v.beacons("link of ann at /?via=ann")[0]))
+			v.noErrors()
+		})
+	}
+}
+
+// Where the script counts nobody, as under a browser that a test drives, the page's calls are
+// answered too, and report nothing.
+func TestProgrammesSilent(t *testing.T) {
+	for name, c := range programmeCalls {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, name+".silent.example", strings.NewReplacer("defer ", "", "/t.js", c.script).Replace(snippet)+
+				`<script>window.asked = window.led = "";`+c.calls+`</script>`)
+			v.before(`Object.defineProperty(navigator, "webdriver", {get: () => true})`)
+			v.open("/?via=ann")
+			v.becomes(c.answered, "yes")
+			v.want("document.cookie", "")
+			v.noErrors()
+		})
+	}
+}
+
 // A page that has read the global into a variable of the same name, before the script was there, is
 // counted too, and has the id there.
 func TestGlobalIsVariable(t *testing.T) {

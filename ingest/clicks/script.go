@@ -76,8 +76,9 @@ func loadScripts() map[string]*trackingScript {
 	const hour = "public, max-age=3600"
 	current := scriptFile("t.js")
 	found["/t.js"] = newTrackingScript(current, hour)
+	queue := scriptFile("programmes/queue.js")
 	for address, name := range standIns {
-		found[address] = newTrackingScript(slices.Concat(scriptFile("programmes/"+name), current), hour)
+		found[address] = newTrackingScript(slices.Concat(queue, scriptFile("programmes/"+name), current), hour)
 	}
 	return found
 }

@@ -60,7 +60,6 @@
           ";domain=" + location.hostname.split(".").slice(-i).join(".") + (location.protocol == "https:" ? ";secure" : "");
   };
   const commands = {
-    ready: async (callback) => callback(),
     trackClick: async (link) => {
       const { domain = refer, key = link } = link;
       const { clickId } = await send("click", { domain, key, url: location.href, referrer: document.referrer });
@@ -69,12 +68,15 @@
     trackLead: (lead) => send("lead/client", { clickId: tributary.clickId, ...lead }),
     trackSale: (sale) => send("sale/client", { clickId: tributary.clickId, ...sale }),
   };
-  // t.js says so when it knows the visitor. Where it is silent, nothing is sent from here either.
-  const start = () => {
-    const early = (window.dubAnalytics || {}).q || [];
-    const run = (command, ...args) => commands[command] && commands[command](...args);
-    window.dubAnalytics = Object.assign(run, commands);
-    early.forEach((args) => run(...args));
+  const started = new Promise((start) => tributary("ready", start));
+  // Where t.js is silent, it never sets clickId, and nothing is sent from here either.
+  const run = async (command, ...args) => {
+    await started;
+    if (command == "ready") return args[0]();
+    if ("clickId" in tributary && commands[command]) return commands[command](...args);
   };
-  document.addEventListener("tributary", start, { once: true });
+  const early = (window.dubAnalytics || {}).q || [];
+  window.dubAnalytics = Object.assign(run, { ready: (callback) => run("ready", callback) });
+  for (const command in commands) run[command] = (...args) => run(command, ...args);
+  early.forEach((args) => run(...args));
 })(document.currentScript);

@@ -11,9 +11,11 @@
   if (!data.params) data.params = "via atp ref aff";
   if (!data.cookieDays && data.cookie_duration > 0) data.cookieDays = data.cookie_duration;
   // A page may have a variable of this name, which can be set and not be made anew.
-  document.addEventListener("tributary", () => {
+  const show = () => {
     if ((window[name] = tributary.clickId)) dispatchEvent(new Event(name + "_ready"));
-  });
+  };
+  document.addEventListener("tributary", show);
+  show(); // t.js may have said so already, to another script of the page
   if (data.requiresConsent == "true" && !data.consent) data.consent = "denied";
   window.affonsoConsentGranted = () => tributary("consent", "granted");
   // Pages call these when somebody signs up. The lead comes from the backend.

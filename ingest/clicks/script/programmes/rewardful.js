@@ -10,10 +10,6 @@
   document.cookie.replace(/\brewardful\.referral=(?:\{|%7B)%22id%22(?::|%3A)%22([\w-]+)/, (all, id) => {
     if (!/\btributary=/.test(document.cookie)) document.cookie = "referral=" + id + ";path=/";
   });
-  if (!window.tributary)
-    window.tributary = function () {
-      (tributary.q = tributary.q || []).push(arguments);
-    };
   const early = (window.rewardful || {}).q || [];
   window.rewardful = (command, value) => {
     if (command == "ready") tributary("ready", value);
@@ -40,6 +36,7 @@
       }
   };
   document.addEventListener("tributary", addFields);
+  addFields(); // t.js may have said so already, to another script of the page
   new MutationObserver(addFields).observe(document, { childList: true, subtree: true });
   early.forEach((args) => window.rewardful(...args));
 })(document.currentScript.dataset);
