@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/hex"
 	"flag"
 	"fmt"
 	"io"
@@ -271,12 +272,37 @@ func TestAttacks(t *testing.T) {
 		{"100 × 64 KiB of fields", func() {
 			a.atOnce(100, 3, "/v1/click", "", `{"link_id":"l",`+strings.Repeat(`"a":1,`, 10_000)+`"a":1}`, 200)
 		}},
+		{"12 × 1 MiB that are said to be compressed",
+			func() {
+				a.atOnce(12, 3, "/v1/clicks", "Content-Encoding: gzip\r\n", mib("\x1f\x8b\x08", "\x00", ""), 400, 415)
+			}},
+		{"12 × 300,000 chunks of one byte", func() { a.chunks(12, "/v1/clicks", 300_000, 413) }},
+		{"100 × 30,000 chunks of one byte", func() { a.chunks(100, "/v1/click", 30_000, 413) }},
+		{"12 × 1 MiB of nested objects to every address with the secret key", func() {
+			for _, path := range []string{"/v1/click", "/v1/clicks", "/v1/leads", "/v1/movements", "/track/click",
+				"/track/lead", "/track/sale", "/track/open"} {
+				a.atOnce(12, 1, path, secretHeader, mib("", `{"a":`, ""), 200, 400, 413)
+			}
+		}},
 		{"1,000 connections that announce 1 MiB and send nothing",
 			func() { a.announce(1000, "Content-Length: 1048576\r\n\r\n") }},
 		{"1,000 connections that begin a chunk of 1 MiB",
 			func() { a.announce(1000, "Transfer-Encoding: chunked\r\n\r\n100000\r\n[") }},
 		{"100 connections that announce 1 MiB and send 5 KiB",
 			func() { a.announce(100, "Content-Length: 1048576\r\n\r\n["+strings.Repeat(" ", 5000)) }},
+		{"1,000 connections that wait after an answer", func() { a.idle(1000) }},
+		{"400 connections that ask for /t.js again and again, and read nothing",
+			func() { a.deaf(400, "GET /t.js HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n") }},
+		{"400 connections that send clicks again and again, and read nothing", func() {
+			a.deaf(400, "POST /v1/click HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n"+
+				"Content-Length: 15\r\n\r\n{\"link_id\":\"l\"}")
+		}},
+		{"400 connections that send bad requests again and again, and read nothing",
+			func() { a.deaf(400, "GET /%2e HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n") }},
+		{"100 × 190 lines of headers, 15 KB", func() {
+			headers := strings.Repeat("X-"+strings.Repeat("a", 30)+": "+strings.Repeat("b", 44)+"\r\n", 190)
+			a.atOnce(100, 3, "/v1/click", headers, `{"link_id":"l"}`, 200, 429)
+		}},
 		{fmt.Sprintf("%d addresses", *addresses), func() { a.crowd(*addresses) }},
 	} {
 		slow := func() string {
@@ -318,6 +344,74 @@ func (a *attacked) announce(n int, rest string) {
 	for _, c := range conns {
 		_ = c.Close()
 	}
+}
+
+// idle opens n connections, has one request answered on each, and keeps them.
+func (a *attacked) idle(n int) {
+	for range n {
+		c, err := net.Dial("tcp", a.addr)
+		if err != nil {
+			a.t.Error(err)
+			return
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(limit))
+		_, _ = io.WriteString(c, "OPTIONS /v1/click HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n")
+		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+			a.t.Error(err)
+			return
+		}
+	}
+	time.Sleep(time.Second)
+}
+
+// deaf opens n connections, each of which sends the same request for two seconds as fast as the
+// edge takes it, and reads no answer. It does so in a process of its own, or the honest senders
+// would wait for it here.
+func (a *attacked) deaf(n int, request string) {
+	a.t.Helper()
+	_, wait := child(a.t, "deaf", a.addr, strconv.Itoa(n), hex.EncodeToString([]byte(request)))
+	wait()
+}
+
+// sendDeaf is the process of deaf.
+func sendDeaf(args []string) {
+	n, _ := strconv.Atoi(args[1])
+	request, _ := hex.DecodeString(args[2])
+	requests := bytes.Repeat(request, 50)
+	fmt.Println("begun")
+	until := time.Now().Add(2 * time.Second)
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			c, err := net.Dial("tcp", args[0])
+			if err != nil {
+				panic(err)
+			}
+			defer c.Close()
+			_ = c.SetDeadline(until)
+			for err == nil { // until the deadline, or until the edge closes the connection
+				_, err = c.Write(requests)
+			}
+			time.Sleep(time.Until(until))
+		})
+	}
+	wg.Wait()
+}
+
+// chunks sends n times at once a body of the given number of chunks, each of one byte.
+func (a *attacked) chunks(n int, path string, number, want int) {
+	head := "POST " + path + " HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+	body := "1\r\n[\r\n" + strings.Repeat("1\r\n1\r\n1\r\n,\r\n", number/2) + "1\r\n1\r\n1\r\n]\r\n0\r\n\r\n"
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			if got := a.send(head, body); got != want && got != http.StatusServiceUnavailable {
+				a.t.Errorf("%s in chunks of one byte: status %d, want %d", path, got, want)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // crowd sends one click from each of n addresses, half of them IPv6, a hundred requests at a time.

@@ -251,6 +251,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "edge":
 		serveAttacked()
+	case "deaf":
+		sendDeaf(strings.Split(os.Getenv("TRIBUTARY_BENCH_ARGS"), " "))
 	case "kafka":
 		c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(12, schemas.TopicClicks))
 		if err != nil {
