@@ -117,7 +117,9 @@ func run(m *testing.M) (int, error) {
 		chromedp.Flag("disable-renderer-backgrounding", true),
 		chromedp.Flag("disable-features", "HttpsUpgrades,HttpsFirstBalancedModeAutoEnable,LocalNetworkAccessChecks,"+
 			// Processes that are started in advance, for each profile, and mostly never used.
-			"PreloadTopChromeWebUI,SpareRendererForSitePerProcess"),
+			"PreloadTopChromeWebUI,SpareRendererForSitePerProcess,"+
+			// Two pages of the browser's own in each window, for suggestions under the address bar.
+			"WebUIOmniboxPopup,WebUIOmniboxAimPopup"),
 		chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-gpu", true),
 	)
