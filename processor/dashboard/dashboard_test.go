@@ -50,6 +50,7 @@ func serve(tb testing.TB, cfg Config, now func() time.Time) *Dashboard {
 				{Workspace: "other", Timezone: "Asia/Kolkata", Currency: "inr"}}
 		}
 	}
+	cfg.DSN = sqltest.Patient(cfg.DSN)
 	d, err := New(cfg)
 	if err != nil {
 		tb.Fatal(err)

@@ -378,7 +378,7 @@ func TestFirstSalesThatAreGone(t *testing.T) {
 		proxy.ServeHTTP(w, r)
 	}))
 	defer server.Close()
-	asker, err := query.Open(server.URL+engine.Path, slog.New(slog.DiscardHandler))
+	asker, err := query.Open(sqltest.Patient(server.URL+engine.Path), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
