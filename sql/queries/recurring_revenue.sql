@@ -1,10 +1,11 @@
 -- How did monthly recurring revenue change, and how much of it churned?
 -- One row for each month: mrr_usd at its end, and what changed it: new subscriptions, those that came back, those that pay more or less,
--- and those that ended. Computed from paid invoices of subscriptions, net USD without tax, prorations left out: an invoice counts for the
--- subscription's interval (the shortest time between two of its invoices, in months or weeks; a month while there is one invoice only)
--- and seven days more, in which Stripe tries again to collect the next. subscriptions, customers: at the month's end. churn_rate:
--- churned of the MRR before; customer_churn: the same of customers. NULL: there was none. Months are those of the time zone, a
--- month that has not ended shows the state of now.
+-- and those that ended. Computed from paid invoices of subscriptions, net USD without tax. Lines of an invoice that recur count for
+-- their period (a yearly plan: a twelfth each month), in force until that has passed since the payment, and seven days more, in which
+-- Stripe tries again to collect the next; prorations and what is bought once are left out. Where no event with the invoice's lines is
+-- stored, all of it counts, for the shortest time between two invoices of the subscription, in months or weeks; a month while there is
+-- one only. subscriptions, customers: at the month's end. churn_rate: churned of the MRR before; customer_churn: the same of customers.
+-- NULL: there was none. Months are those of the time zone, a month that has not ended shows the state of now.
 -- @param workspace String: whose data
 -- @param livemode Bool = true: false: Stripe's test mode
 -- @param from DateTime('UTC'): begin of the time, UTC
@@ -40,41 +41,64 @@ FROM
     (
         SELECT
             buyer, name,
-            arrayMap((at, net) -> (
-                at,
-                if(days < 25, net * 52 / (12 * greatest(1, intDivOrZero(days + 3, 7))), net / greatest(1, intDivOrZero(days + 15, 30)))::Decimal(38, 6),
-                if(days < 25, at + toIntervalDay(days + 7), addMonths(at, greatest(1, intDivOrZero(days + 15, 30))) + toIntervalDay(7))
-            ), times, nets) AS invoices
+            arrayMap((at, net, monthly, longest) -> if(longest > 0,
+                (at, monthly, if(longest < 25, at + toIntervalDay(longest + 7), addMonths(at, intDiv(longest * 12 + 182, 365)) + toIntervalDay(7))),
+                (
+                    at,
+                    if(days < 25, net * 52 / (12 * greatest(1, intDivOrZero(days + 3, 7))), net / greatest(1, intDivOrZero(days + 15, 30)))::Decimal(38, 6),
+                    if(days < 25, at + toIntervalDay(days + 7), addMonths(at, greatest(1, intDivOrZero(days + 15, 30))) + toIntervalDay(7))
+                )
+            ), paid.1, paid.2, paid.3, paid.4) AS invoices
         FROM
         (
             SELECT
                 subscription_id, argMin(i.buyer, (paid_at, sale_id)) AS buyer, argMin(i.name, (paid_at, sale_id)) AS name,
-                arraySort(groupArray((paid_at, net))) AS paid,
-                paid.1 AS times,
-                paid.2 AS nets,
+                arraySort(groupArray((paid_at, net, monthly, longest))) AS paid,
+                arraySort(groupArrayIf(paid_at, reason != 'subscription_update')) AS times,
                 if(length(times) < 2, 30, arrayMin(arrayMap(i -> dateDiff('day', times[i], times[i + 1]), range(1, length(times))))) AS days
             FROM
             (
                 SELECT
-                    subscription_id, sale_id,
-                    argMin(multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, subscription_id), (occurred_at, object_id)) AS buyer,
-                    argMin(multiIf(
-                        {dimension:String} = 'affiliate', affiliate_id,
-                        {dimension:String} = 'channel', toString(channel),
-                        {dimension:String} = 'campaign', toString(utm_campaign),
-                        {dimension:String} = 'program', toString(program_id),
-                        {dimension:String} = '', '',
-                        throwIf(true, 'dimension is one of affiliate, channel, campaign, program')::String
-                    ), (occurred_at, object_id)) AS name,
-                    min(occurred_at) AS paid_at,
-                    sum(toDecimal128(ifNull(e.net_usd, toDecimal64(0, 6)), 6)) AS net
-                FROM revenue AS e FINAL
-                WHERE e.workspace = {workspace:String} AND e.livemode = {livemode:Bool} AND e.status = 'booked' AND e.amount != 0 AND e.kind = 'payment'
-                    AND e.subscription_id != '' AND e.billing_reason IN ('subscription_create', 'subscription_cycle')
-                GROUP BY subscription_id, sale_id
-                HAVING net > 0
+                    subscription_id, sale_id, reason, e.buyer AS buyer, e.name AS name, paid_at, net,
+                    -- The event has lines of which the amount is a part, so they say what recurs.
+                    p.total > 0 AS lines_known,
+                    multiIf(NOT lines_known, 0, empty(p.days), 30, arrayMax(p.days)) AS longest,
+                    -- 25 days and more are months; less are weeks, of which a month has 52 twelfths.
+                    if(lines_known, toDecimal256(net, 6) * arraySum((amount, period) ->
+                        if(period < 25, toDecimal256(amount, 6) * 91 / (3 * period), toDecimal256(amount, 6) / intDiv(period * 12 + 182, 365)),
+                        p.nets, p.days) / p.total, 0)::Decimal(38, 6) AS monthly
+                FROM
+                (
+                    SELECT
+                        subscription_id, sale_id, any(billing_reason) AS reason,
+                        argMin(multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, subscription_id), (occurred_at, object_id)) AS buyer,
+                        argMin(multiIf(
+                            {dimension:String} = 'affiliate', affiliate_id,
+                            {dimension:String} = 'channel', toString(channel),
+                            {dimension:String} = 'campaign', toString(utm_campaign),
+                            {dimension:String} = 'program', toString(program_id),
+                            {dimension:String} = '', '',
+                            throwIf(true, 'dimension is one of affiliate, channel, campaign, program')::String
+                        ), (occurred_at, object_id)) AS name,
+                        min(occurred_at) AS paid_at,
+                        sum(toDecimal128(ifNull(e.net_usd, toDecimal64(0, 6)), 6)) AS net
+                    FROM revenue AS e FINAL
+                    WHERE e.workspace = {workspace:String} AND e.livemode = {livemode:Bool} AND e.status = 'booked' AND e.amount != 0 AND e.kind = 'payment'
+                        AND e.subscription_id != '' AND e.billing_reason IN ('subscription_create', 'subscription_cycle', 'subscription_update')
+                    GROUP BY subscription_id, sale_id
+                    HAVING net > 0
+                ) AS e
+                LEFT JOIN
+                (
+                    SELECT invoice_id, nets, days, total
+                    FROM invoice_periods FINAL
+                    WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
+                ) AS p ON p.invoice_id = e.sale_id
+                -- A change of plan counts by its lines alone; one that only prorates begins with the next regular invoice.
+                WHERE monthly > 0 OR NOT lines_known AND reason != 'subscription_update' OR lines_known AND reason = 'subscription_cycle'
             ) AS i
             GROUP BY subscription_id
+            HAVING notEmpty(paid)
         )
     )
     ARRAY JOIN

@@ -399,3 +399,8 @@ ENGINE = ReplicatedMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}')
 CREATE MATERIALIZED VIEW IF NOT EXISTS payments_written_mv ON CLUSTER `main` TO payments_written
 -- 0071_facts_begun.sql
 ALTER TABLE facts ON CLUSTER `main`
+-- 0072_invoice_periods.sql
+CREATE TABLE IF NOT EXISTS invoice_periods ON CLUSTER `main`
+ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}', version)
+CREATE MATERIALIZED VIEW IF NOT EXISTS invoice_periods_mv ON CLUSTER `main` TO invoice_periods
+INSERT INTO invoice_periods (workspace, livemode, invoice_id, nets, days, total, version)

@@ -359,3 +359,8 @@ ENGINE = ReplicatedMergeTree
 CREATE MATERIALIZED VIEW IF NOT EXISTS payments_written_mv TO payments_written
 -- 0071_facts_begun.sql
 ALTER TABLE facts
+-- 0072_invoice_periods.sql
+CREATE TABLE IF NOT EXISTS invoice_periods
+ENGINE = ReplicatedReplacingMergeTree(version)
+CREATE MATERIALIZED VIEW IF NOT EXISTS invoice_periods_mv TO invoice_periods
+INSERT INTO invoice_periods (workspace, livemode, invoice_id, nets, days, total, version)

@@ -1,0 +1,14 @@
+CREATE TABLE invoice_periods
+(
+    `workspace` LowCardinality(String) COMMENT 'As in stripe_events',
+    `livemode` Bool COMMENT 'false: test mode',
+    `invoice_id` String COMMENT 'in_…; sale_id in ledger and revenue',
+    `nets` Array(Int64) COMMENT 'Minor units without tax, discounts subtracted, of each line of a subscription; prorations, fees and products that are bought once are left out. An invoice that begins a subscription with prorations alone has these',
+    `days` Array(UInt32) COMMENT 'Days of the period of each of these lines',
+    `total` Int64 COMMENT 'The same minor units of all lines that the event has, at most ten',
+    `version` UInt64 COMMENT 'When Stripe made the event, seconds since 1970; lines of an invoice that is no draft do not change'
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (workspace, livemode, invoice_id)
+SETTINGS index_granularity = 8192
+COMMENT 'How much of an invoice recurs, and how often, from the lines in its events; for recurring_revenue';
