@@ -253,3 +253,17 @@ func TestQueryRules(t *testing.T) {
 		}
 	}
 }
+
+// Arrow has a DateTime as a number of seconds and an Enum as a number, Parquet an Enum as bytes, and
+// neither has integers of 128 bits: an answer has types that both write as what they are.
+func TestTypesOfAnswers(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	strange := regexp.MustCompile(`"name": "(\w+)",\s+"type": "([^"]*\b(?:DateTime\(|DateTime"|Enum|U?Int128|U?Int256|UUID)[^"]*)`)
+	for _, name := range queries(t) {
+		q := question(t, name)
+		answer := ask(t, dsn, q.Text+"FORMAT JSONCompact", parameters(q))
+		for _, column := range strange.FindAllStringSubmatch(answer, -1) {
+			t.Errorf("%s: %s is a %s", name, column[1], column[2])
+		}
+	}
+}

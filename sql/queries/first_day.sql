@@ -2,7 +2,7 @@
 -- Its first moment, UTC; NULL where there is nothing. Money of the given livemode; clicks and page views have none.
 -- @param workspace String: whose data
 -- @param livemode Bool = true: false: Stripe's test mode
-SELECT toStartOfDay(min(at)) AS day
+SELECT toDateTime64(toStartOfDay(min(at)), 0, 'UTC') AS day
 FROM
 (
     SELECT toDateTime64(minOrNull(c.day), 3, 'UTC') AS at

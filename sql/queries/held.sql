@@ -6,7 +6,7 @@ SELECT
     r.livemode AS livemode,
     r.currency AS currency,
     count() AS entries,
-    toString(sum(toInt128(r.amount))) AS amount,
+    sum(toDecimal128(r.amount, 0)) AS amount,
     min(r.occurred_at) AS oldest
 FROM revenue AS r FINAL
 WHERE startsWith(r.workspace, 'unlisted/') AND r.status = 'held' AND r.amount != 0

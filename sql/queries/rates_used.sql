@@ -7,7 +7,7 @@ SELECT
     r.livemode AS livemode,
     r.fx_source AS fx_source,
     count() AS entries,
-    toString(sum(r.net_usd)) AS net_usd
+    sum(r.net_usd) AS net_usd
 FROM revenue AS r FINAL
 WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0
     AND r.day >= toDate({from:DateTime('UTC')}) AND r.day <= toDate({to:DateTime('UTC')})

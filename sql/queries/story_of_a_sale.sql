@@ -4,10 +4,10 @@
 -- @param workspace String: whose data
 -- @param sale String: the sale_id: in_…, pi_…, ch_… or cs_…
 SELECT
-    l.kind AS kind,
+    toString(l.kind) AS kind,
     l.object_id AS object_id,
     l.version = max(l.version) OVER (PARTITION BY l.entry_id) AS current,
-    l.status AS status,
+    toString(l.status) AS status,
     l.superseded_by AS superseded_by,
     l.sale_id AS sale_id,
     l.livemode AS livemode,
@@ -24,7 +24,7 @@ SELECT
     l.match_rule AS match_rule,
     l.match_key AS match_key,
     l.match_candidates AS match_candidates,
-    l.version AS version
+    toString(l.version) AS version
 FROM ledger_log AS l FINAL
 WHERE l.workspace = {workspace:String} AND l.entry_id IN
 (

@@ -5,7 +5,7 @@
 -- @param from DateTime('UTC'): begin of the time, UTC
 -- @param to DateTime('UTC'): its end, not included
 -- @param step UInt32 = 3600: seconds of a step, a multiple of 900
-SELECT at, sum(c) AS clicks, sum(p) AS page_views, sum(s) AS sales, toDecimalString(round(sum(net), 2), 2) AS net_usd
+SELECT toDateTime64(at, 0) AS at, sum(c) AS clicks, sum(p) AS page_views, sum(s) AS sales, toDecimalString(round(sum(net), 2), 2) AS net_usd
 FROM
 (
     SELECT

@@ -15,15 +15,15 @@
 -- @param rates String = '': source of the rates to show it by; empty: as the ledger converts
 SELECT
     formatDateTime(start, '%F %T', {timezone:String}) AS local,
-    toTimeZone(start, 'UTC') AS start_utc,
-    multiIf(
+    toDateTime64(start, 0, 'UTC') AS start_utc,
+    toDateTime64(multiIf(
         {unit:String} = 'hour', addHours(start, 1),
         {unit:String} = 'day', addDays(start, 1),
         {unit:String} = 'week', addWeeks(start, 1),
         {unit:String} = 'month', addMonths(start, 1),
         {unit:String} = 'quarter', addQuarters(start, 1),
         addYears(start, 1)
-    ) AS next_start,
+    ), 0, {timezone:String}) AS next_start,
     (start < {from:DateTime('UTC')} OR next_start > {to:DateTime('UTC')} OR start <= toStartOfFifteenMinutes(now()) AND toStartOfFifteenMinutes(now()) < next_start)::Bool AS open,
     countIf(what = 'click') AS clicks,
     uniqIf(visitor, what = 'click') AS visitors,

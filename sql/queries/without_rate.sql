@@ -8,7 +8,7 @@ SELECT
     r.currency AS currency,
     uniqExactIf(r.sale_id, r.kind = 'payment') AS sales,
     count() AS entries,
-    toString(sum(toInt128(r.amount))) AS amount,
+    sum(toDecimal128(r.amount, 0)) AS amount,
     min(r.occurred_at) AS oldest
 FROM revenue AS r FINAL
 WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0 AND r.livemode = {livemode:Bool} AND r.net_usd IS NULL
