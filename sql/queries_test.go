@@ -204,8 +204,8 @@ func TestQueriesOfNothing(t *testing.T) {
 
 var (
 	read  = regexp.MustCompile(`(?m)(?:FROM|(?:LEFT|CROSS) JOIN)\s+([a-z_]+)(\s+AS\s+\w+)?(\s+FINAL)?`)
-	final = map[string]bool{"click_days": false, "invoice_periods": true, "revenue": true, "leads_attributed": true, "ledger_log": true,
-		"ledger_written": false}
+	final = map[string]bool{"click_days": false, "invoice_periods": true, "revenue": true, "leads_attributed": true,
+		"ledger_log": true, "ledger_written": false}
 	// Views that choose the version themselves.
 	chosen = []string{
 		"clicks_counted", "clicks_by_dimension", "clicks_daily", "people", "public_leads", "sales", "sale_touches",
