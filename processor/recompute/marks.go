@@ -117,6 +117,11 @@ func (m *marks) forget() {
 func (m *marks) finish(generation int, requests []clickhouse.Deferred, kept time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	done := make(map[string]bool, len(requests))
+	for _, r := range requests {
+		done[r.Request] = true
+	}
+	m.again = slices.DeleteFunc(m.again, func(r clickhouse.Deferred) bool { return done[r.Request] })
 	if generation != m.forgotten {
 		m.again = append(m.again, requests...)
 		return
@@ -125,13 +130,11 @@ func (m *marks) finish(generation int, requests []clickhouse.Deferred, kept time
 	m.finished = append(m.finished, finished{time.Now(), requests})
 }
 
-// lost removes and returns the requests that must be done again.
+// lost returns the requests that must be done again: until finish is called for each.
 func (m *marks) lost() []clickhouse.Deferred {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	again := m.again
-	m.again = nil
-	return again
+	return slices.Clone(m.again)
 }
 
 // has reports whether an edge that became true no later than this one waits for its mark.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"tributary/processor/clickhouse"
@@ -47,4 +48,39 @@ func TestRequestIsDoneAgainAfterALoss(t *testing.T) {
 			t.Errorf("the %d. time %d pages are read, want %d", i+1, store.pages, want)
 		}
 	}
+}
+
+// Background books under some names, and then looks what is left: none of what was lost is left out.
+func TestAllRequestsAreDoneAgainAfterALoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &asked{Model: clickhousetest.New(t)}
+		r := recompute.New(recompute.Config{Store: store, Log: slog.New(slog.DiscardHandler),
+			Kept: func() time.Time { return time.Now().Add(-time.Minute) }})
+		var requests []clickhouse.Deferred
+		for _, workspace := range []string{"a", "b", "c"} {
+			requests = append(requests, clickhouse.Deferred{Workspace: workspace, Name: identity.New(identity.Customer, "cus_1"),
+				Request: workspace, At: time.Now()})
+		}
+		if err := store.InsertDeferred(t.Context(), requests); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- r.Background(ctx, time.Second) }()
+		for i, want := range []int{3, 0, 3, 0} {
+			if i == 2 {
+				r.Forget()
+			}
+			store.pages = 0
+			time.Sleep(1500 * time.Millisecond)
+			synctest.Wait()
+			if store.pages != want {
+				t.Errorf("the %d. time %d pages are read, want %d", i+1, store.pages, want)
+			}
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
 }
