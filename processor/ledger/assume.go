@@ -258,8 +258,11 @@ func (b *books) assumeSilent(invoices []*invoice, silent []*payment) {
 	var pairs []pair
 	for _, p := range silent {
 		for _, i := range invoices {
-			if i.remainder != 0 && i.customer == p.customer && i.source.Currency == p.currency && b.nearby(p, i) {
-				pairs = append(pairs, pair{p, i, i.awayFromCharge(p)})
+			if i.remainder == 0 || i.customer != p.customer || i.source.Currency != p.currency || !b.nearby(p, i) {
+				continue
+			}
+			if away, possible := i.awayFromCharge(p); possible {
+				pairs = append(pairs, pair{p, i, away})
 			}
 		}
 	}
@@ -293,16 +296,24 @@ func (b *books) assumeSilent(invoices []*invoice, silent []*payment) {
 }
 
 // awayFromCharge returns how far a charge of which only the refunds are known was made from when
-// the invoice was finalised or said that something was paid.
-func (i *invoice) awayFromCharge(p *payment) time.Duration {
-	d := time.Duration(math.MaxInt64)
-	for _, at := range p.begun {
-		d = min(d, i.away(at).Abs())
-		for _, finalized := range i.begun {
-			d = min(d, at.Sub(finalized).Abs())
+// the invoice was finalised or said that something was paid, and reports whether the charge may
+// have paid it. A card is charged when the invoice is paid: if that is days after it was finalised,
+// the first attempt failed, and a charge of that hour is another invoice's.
+func (i *invoice) awayFromCharge(p *payment) (away time.Duration, possible bool) {
+	away, possible = math.MaxInt64, len(p.begun) == 0
+	for _, f := range p.begun {
+		d := i.away(f.OccurredAt).Abs()
+		if f.Certain && d > identity.EarliestPayment {
+			continue
+		}
+		possible = true
+		if away = min(away, d); !f.Certain {
+			for _, finalized := range i.begun {
+				away = min(away, f.OccurredAt.Sub(finalized).Abs())
+			}
 		}
 	}
-	return d
+	return away, possible
 }
 
 // nearby reports whether a charge was made in an hour near that of an invoice.

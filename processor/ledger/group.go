@@ -129,7 +129,7 @@ func (k *Evidence) place(g *group, f *stripe.Fact, id string) {
 		g.invoice(f.ObjectID).begun = append(g.invoice(f.ObjectID).begun, f.OccurredAt)
 	case f.Kind == stripe.Begun:
 		p := g.payment(cmp.Or(id, f.ObjectID))
-		p.begun = append(p.begun, f.OccurredAt)
+		p.begun = append(p.begun, f)
 	case f.Kind == stripe.Credited:
 		if g.credited == nil {
 			g.credited = map[string]*stripe.Fact{}

@@ -16,7 +16,7 @@ type payment struct {
 	// reported as paid.
 	charged  []*stripe.Fact
 	failed   []*stripe.Fact   // that its charges failed
-	begun    []time.Time      // when charges were made of which only the refunds may be known
+	begun    []*stripe.Fact   // when charges were made of which only the refunds may be known
 	passedOn bool             // a platform passed it on to a connected account: no sale
 	tried    []attempt        // by the failures of its charges; none where no charge failed
 	charges  []string         // their ids, sorted

@@ -285,7 +285,7 @@ func (ev *event) begun(hours string, f Fact) {
 	ev.nearBy(hours, f.ObjectID, f.CustomerID, f.Currency, f.OccurredAt)
 	ev.fact(Fact{
 		ObjectID: f.ObjectID, Kind: Begun, Source: f.Source, OccurredAt: f.OccurredAt, ParentID: f.ParentID,
-		CustomerID: f.CustomerID, Currency: f.Currency, Amount: f.Amount,
+		CustomerID: f.CustomerID, Currency: f.Currency, Amount: f.Amount, Certain: f.Certain,
 	})
 }
 

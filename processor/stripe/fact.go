@@ -93,7 +93,8 @@ type Fact struct {
 	// Certain says that the fact is a movement of its own whatever else becomes known. Otherwise a
 	// payment may be an invoice's, which no event has named yet; a refund, or a refunded total, may
 	// be the release of an authorisation. An invoice is certain if no payment of Stripe's explains
-	// it: it was paid outside Stripe, or by the customer's balance alone, with the amount 0.
+	// it: it was paid outside Stripe, or by the customer's balance alone, with the amount 0. A charge
+	// that begun is of is certain if it was by card: such a charge is paid when it is made.
 	Certain  bool
 	Currency string // lower case
 

@@ -84,6 +84,7 @@ func readChargeRefunded(ev *event, ch object) {
 		ev.begun(identity.PaymentHour, Fact{
 			ObjectID: id, Source: FromCharge, OccurredAt: at, ParentID: intent, CustomerID: customer,
 			Currency: ch.text("currency"), Amount: ch.integer("amount"),
+			Certain: ch.child("payment_method_details").is("type", "card"),
 		})
 	}
 }
