@@ -42,7 +42,7 @@ FROM
         SELECT
             buyer, name,
             arrayMap((at, net, monthly, longest) -> if(longest > 0,
-                (at, monthly, if(longest < 25, at + toIntervalDay(longest + 7), addMonths(at, intDiv(longest * 12 + 182, 365)) + toIntervalDay(7))),
+                (at, monthly, at + toIntervalDay(longest + 7)),
                 (
                     at,
                     if(days < 25, net * 52 / (12 * greatest(1, intDivOrZero(days + 3, 7))), net / greatest(1, intDivOrZero(days + 15, 30)))::Decimal(38, 6),
@@ -63,9 +63,10 @@ FROM
                     -- The event has lines of which the amount is a part, so they say what recurs.
                     p.total > 0 AS lines_known,
                     multiIf(NOT lines_known, 0, empty(p.days), 30, arrayMax(p.days)) AS longest,
-                    -- 25 days and more are months; less are weeks, of which a month has 52 twelfths.
+                    -- Days that whole months may have are months; others are weeks, of which a month has 52 twelfths.
                     if(lines_known, toDecimal256(net, 6) * arraySum((amount, period) ->
-                        if(period < 25, toDecimal256(amount, 6) * 91 / (3 * period), toDecimal256(amount, 6) / intDiv(period * 12 + 182, 365)),
+                        if(period < 25 OR abs(period * 12 - intDiv(period * 12 + 182, 365) * 365) > 30,
+                            toDecimal256(amount, 6) * 91 / (3 * period), toDecimal256(amount, 6) / intDiv(period * 12 + 182, 365)),
                         p.nets, p.days) / p.total, 0)::Decimal(38, 6) AS monthly
                 FROM
                 (
