@@ -40,8 +40,8 @@ func TestRecurringRevenueOfLines(t *testing.T) {
 	start := time.Date(2050, 1, 10, 12, 0, 0, 0, time.UTC)
 	month, year := start.AddDate(0, 1, 0), start.AddDate(1, 0, 0)
 	type line struct {
-		kind   string
-		amount int64 // minor units before the discount of a tenth and the inclusive tax of a fifth
+		kind   string // also unseen: a line that the event does not have
+		amount int64  // minor units before the discount of a tenth and the inclusive tax of a fifth
 		until  time.Time
 	}
 	type invoice struct {
@@ -82,6 +82,9 @@ func TestRecurringRevenueOfLines(t *testing.T) {
 			[5]string{"32.5", "32.5", "0", "0", "0"}},
 		"forty days of a year": {[]invoice{{create, start, "132", []line{{"proration", 13200, start.AddDate(0, 0, 40)}}}},
 			[5]string{"100.1", "0", "0", "0", "0"}},
+		"more lines than an event has": {[]invoice{{create, start, "21", monthly},
+			{cycle, month, "500", []line{{"once", 1000, month}, {"proration", 1000, month}, {"unseen", 0, month}}}},
+			[5]string{"21", "500", "0", "0", "0"}},
 		"lines not known": {[]invoice{{create, start, "1200", nil}}, [5]string{"1200", "0", "0", "0", "0"}},
 		"a change, lines not known": {[]invoice{{create, start, "30", nil},
 			{update, start.AddDate(0, 0, 5), "1200", nil}}, [5]string{"30", "0", "0", "0", "0"}},
@@ -97,13 +100,18 @@ func TestRecurringRevenueOfLines(t *testing.T) {
 					"'sub_1', '%s', 'usd', 1, %s, 'booked', 1)",
 					workspace, i, in.at.Format(time.DateOnly), i, id, in.at.Format(time.DateTime), in.reason, in.net))
 				var lines []string
+				more := false
 				for _, l := range in.lines {
+					if l.kind == "unseen" {
+						more = true
+						continue
+					}
 					lines = append(lines, write(l.kind, l.amount, start, l.until))
 				}
 				event := func(event string, live bool, status, lines string) string {
 					return fmt.Sprintf(`('%s', '%s_%d', 'invoice.updated', %v, '2050-02-01 00:00:00', '{"data":{"object":{"object":`+
-						`"invoice","id":%q,"status":%q,"billing_reason":%q,"lines":{"object":"list","data":[%s]}}}}')`,
-						workspace, event, i, live, id, status, in.reason, lines)
+						`"invoice","id":%q,"status":%q,"billing_reason":%q,"lines":{"object":"list","data":[%s],"has_more":%v}}}}')`,
+						workspace, event, i, live, id, status, in.reason, lines, more)
 				}
 				if in.lines != nil {
 					other := write("regular", 99, start, month)

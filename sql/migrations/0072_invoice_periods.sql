@@ -48,7 +48,7 @@ FROM
             workspace, livemode, created,
             JSONExtract(body, 'data', 'object', 'Tuple(
                 object String, id String, status String, billing_reason String,
-                lines Tuple(data Array(Tuple(
+                lines Tuple(has_more Bool, data Array(Tuple(
                     amount Int64, type String, proration Bool, period Tuple(start Int64, end Int64),
                     parent Tuple(type String, subscription_item_details Tuple(proration Bool)),
                     discount_amounts Array(Tuple(amount Int64)), pretax_credit_amounts Array(Tuple(amount Int64, type String)),
@@ -57,6 +57,8 @@ FROM
         WHERE startsWith(type, 'invoice.')
     )
     WHERE invoice.object = 'invoice' AND invoice.status NOT IN ('', 'draft') AND notEmpty(lines)
+        -- Those that recur come after what is prorated or bought once, and the event has ten.
+        AND (notEmpty(recurring) OR NOT invoice.lines.has_more)
 );
 
 -- Those of the events that are stored.
@@ -91,7 +93,7 @@ FROM
             workspace, livemode, created,
             JSONExtract(body, 'data', 'object', 'Tuple(
                 object String, id String, status String, billing_reason String,
-                lines Tuple(data Array(Tuple(
+                lines Tuple(has_more Bool, data Array(Tuple(
                     amount Int64, type String, proration Bool, period Tuple(start Int64, end Int64),
                     parent Tuple(type String, subscription_item_details Tuple(proration Bool)),
                     discount_amounts Array(Tuple(amount Int64)), pretax_credit_amounts Array(Tuple(amount Int64, type String)),
@@ -100,4 +102,6 @@ FROM
         WHERE startsWith(type, 'invoice.')
     )
     WHERE invoice.object = 'invoice' AND invoice.status NOT IN ('', 'draft') AND notEmpty(lines)
+        -- Those that recur come after what is prorated or bought once, and the event has ten.
+        AND (notEmpty(recurring) OR NOT invoice.lines.has_more)
 );

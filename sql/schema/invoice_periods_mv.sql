@@ -33,9 +33,9 @@ FROM
             workspace,
             livemode,
             created,
-            JSONExtract(body, 'data', 'object', 'Tuple(\n                object String, id String, status String, billing_reason String,\n                lines Tuple(data Array(Tuple(\n                    amount Int64, type String, proration Bool, period Tuple(start Int64, end Int64),\n                    parent Tuple(type String, subscription_item_details Tuple(proration Bool)),\n                    discount_amounts Array(Tuple(amount Int64)), pretax_credit_amounts Array(Tuple(amount Int64, type String)),\n                    taxes Array(Tuple(amount Int64, tax_behavior String)), tax_amounts Array(Tuple(amount Int64, inclusive Bool))))))') AS invoice
+            JSONExtract(body, 'data', 'object', 'Tuple(\n                object String, id String, status String, billing_reason String,\n                lines Tuple(has_more Bool, data Array(Tuple(\n                    amount Int64, type String, proration Bool, period Tuple(start Int64, end Int64),\n                    parent Tuple(type String, subscription_item_details Tuple(proration Bool)),\n                    discount_amounts Array(Tuple(amount Int64)), pretax_credit_amounts Array(Tuple(amount Int64, type String)),\n                    taxes Array(Tuple(amount Int64, tax_behavior String)), tax_amounts Array(Tuple(amount Int64, inclusive Bool))))))') AS invoice
         FROM stripe_events
         WHERE startsWith(type, 'invoice.')
     )
-    WHERE (invoice.object = 'invoice') AND (invoice.status NOT IN ('', 'draft')) AND notEmpty(lines)
+    WHERE (invoice.object = 'invoice') AND (invoice.status NOT IN ('', 'draft')) AND notEmpty(lines) AND (notEmpty(recurring) OR (NOT invoice.lines.has_more))
 );
