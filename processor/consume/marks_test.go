@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,11 +21,11 @@ import (
 // losing is a server that acknowledges edges and loses them, until it is whole.
 type losing struct {
 	*clickhousetest.Model
-	whole bool
+	whole atomic.Bool
 }
 
 func (l *losing) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
-	if !l.whole && !slices.ContainsFunc(rows, func(r clickhouse.EdgeRow) bool { return r.Carried }) {
+	if !l.whole.Load() && !slices.ContainsFunc(rows, func(r clickhouse.EdgeRow) bool { return r.Carried }) {
 		return nil
 	}
 	return l.Model.InsertEdges(ctx, rows)
@@ -35,10 +36,12 @@ func (l *losing) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) err
 // reaching the customer's older sales.
 func TestBatchOutlivesItsServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &losing{Model: clickhousetest.New(t), whole: true}
-		kept := time.Now() // the last answer of the server
+		store := &losing{Model: clickhousetest.New(t)}
+		store.whole.Store(true)
+		var kept atomic.Int64 // the last answer of the server, in Unix milliseconds
+		kept.Store(time.Now().UnixMilli())
 		r := recompute.New(recompute.Config{Store: store, Rates: testRates, Log: slog.New(slog.DiscardHandler),
-			Kept: func() time.Time { return kept }})
+			Kept: func() time.Time { return time.UnixMilli(kept.Load()) }})
 		clicks := &Clicks{Store: store, Recomputer: r}
 		payments := &Payments{Store: store, Recomputer: r, Events: NewEventsMetric(),
 			Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }}
@@ -60,19 +63,19 @@ func TestBatchOutlivesItsServer(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- r.Mark(ctx) }()
 
-		store.whole = false
+		store.whole.Store(false)
 		handle(named)
 		time.Sleep(3 * time.Second)
 		if affiliate, carried := state(); affiliate != "" || carried {
 			t.Fatalf("the sale is %q's, and the name that was lost is carried: %t", affiliate, carried)
 		}
-		store.whole = true
+		store.whole.Store(true)
 		r.Forget()
 		handle(named)
 		if affiliate, carried := state(); affiliate != "ann" || carried {
 			t.Errorf("read again, the sale is %q's, its name is carried: %t", affiliate, carried)
 		}
-		kept = time.Now().Add(time.Second) // the server that answers is still the one that took the rows
+		kept.Store(time.Now().Add(time.Second).UnixMilli()) // the server that answers is still the one that took the rows
 		time.Sleep(3 * time.Second)
 		if _, carried := state(); !carried {
 			t.Error("the name is not marked as carried when the server has kept it")
@@ -102,15 +105,15 @@ func TestEdgeIsCarriedOnceBeforeItsMark(t *testing.T) {
 	payments := &Payments{Store: store, Recomputer: r, Events: NewEventsMetric(),
 		Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }}
 	handle := handler(t, payments.Handle)
-	for i, want := range []int{2, 1, 2, 1} { // the one that nobody shares is stored each time
+	for i, want := range []int64{2, 1, 2, 1} { // the one that nobody shares is stored each time
 		if i == 2 {
 			r.Forget()
 		}
-		store.edges = 0
+		store.edges.Store(0)
 		handle(event(t, "evt_1", "customer.updated", 60, 1, j{"id": "cus_1", "object": "customer",
 			"metadata": j{"pimmsClickId": clickID(-60).String()}}))
-		if store.edges != want {
-			t.Errorf("reported for the %d. time, %d edges are stored, want %d", i+1, store.edges, want)
+		if got := store.edges.Load(); got != want {
+			t.Errorf("reported for the %d. time, %d edges are stored, want %d", i+1, got, want)
 		}
 	}
 }
@@ -118,10 +121,10 @@ func TestEdgeIsCarriedOnceBeforeItsMark(t *testing.T) {
 // counting counts the edges that are stored.
 type counting struct {
 	*clickhousetest.Model
-	edges int
+	edges atomic.Int64
 }
 
 func (c *counting) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) error {
-	c.edges += len(rows)
+	c.edges.Add(int64(len(rows)))
 	return c.Model.InsertEdges(ctx, rows)
 }
