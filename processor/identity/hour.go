@@ -71,12 +71,6 @@ func (n Node) Customer() string {
 	return customer
 }
 
-// HourTime returns when the hour that n names begins, UTC, and whether n is an hour.
-func (n Node) HourTime() (time.Time, bool) {
-	_, _, at, ok := n.hour()
-	return at, ok
-}
-
 // Near lists the hours in which the other half of n may lie: for an hour of payments those of
 // invoices, and the other way round. It is coarser than the times themselves, and depends on
 // nothing but n: what is near once stays near. Empty for any other node.

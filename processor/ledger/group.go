@@ -80,7 +80,7 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 			i.customer = k.buyer(i.source.CustomerID)
 		}
 	}
-	times := g.times(k)
+	times := g.times()
 	g.search = join.NewSearch(k.Graph, k.Clicks, g.nodes, times, k.Policies.At(times.First))
 	return g
 }
@@ -312,8 +312,8 @@ func (g *group) share(p *payment, paid map[[2]string]int64) {
 }
 
 // times of a group's payments, by all sources. A payment that is only known by its refunds was made
-// in the hour of its charge.
-func (g *group) times(k *Evidence) join.Times {
+// when its charge was.
+func (g *group) times() join.Times {
 	var at join.Times
 	widen := func(t time.Time) {
 		if t.After(at.Last) {
@@ -340,12 +340,9 @@ func (g *group) times(k *Evidence) join.Times {
 	if !at.First.IsZero() {
 		return at
 	}
-	for _, n := range g.nodes {
-		for _, e := range k.Graph.From(n) {
-			if t, ok := e.B.HourTime(); ok {
-				widen(t)
-				widen(t.Add(time.Hour))
-			}
+	for _, p := range g.payments {
+		for _, f := range p.begun {
+			widen(f.OccurredAt)
 		}
 	}
 	return at

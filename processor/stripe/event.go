@@ -276,13 +276,15 @@ func (ev *event) nearBy(typ, object, customer, currency string, at time.Time) {
 	)
 }
 
-// begun stores when a customer's payment was begun, and in which hour. f says whose payment, and
-// when.
+// begun stores when a customer's payment was begun, and, unless hours is empty, in which hour. f
+// says whose payment, and when.
 func (ev *event) begun(hours string, f Fact) {
 	if f.CustomerID == "" || f.OccurredAt.IsZero() {
 		return
 	}
-	ev.nearBy(hours, f.ObjectID, f.CustomerID, f.Currency, f.OccurredAt)
+	if hours != "" {
+		ev.nearBy(hours, f.ObjectID, f.CustomerID, f.Currency, f.OccurredAt)
+	}
 	ev.fact(Fact{
 		ObjectID: f.ObjectID, Kind: Begun, Source: f.Source, OccurredAt: f.OccurredAt, ParentID: f.ParentID,
 		CustomerID: f.CustomerID, Currency: f.Currency, Amount: f.Amount, Certain: f.Certain,

@@ -35,6 +35,9 @@ func readRefund(ev *event, re object) {
 		}
 		ev.name(identity.Object, charge, identity.Object, whole.id("invoice"), "charge.invoice")
 		ev.name(identity.Object, charge, identity.Customer, whole.customer(), "charge.customer")
+		if isCaptured(whole) {
+			ev.chargeBegun(whole)
+		}
 	}
 	ev.name(identity.Object, charge, identity.Object, intent, "refund.payment_intent")
 	ev.name(identity.Object, parent, identity.Customer, re.customer(), "refund.customer")
@@ -76,17 +79,28 @@ func readChargeRefunded(ev *event, ch object) {
 	ch.mustInteger("amount_refunded")
 	ev.refundedTotal(ch)
 	ev.refundsOf(ch)
-	if isCaptured(ch) && !ch.has("invoice") {
-		at := ch.time("created")
-		if at.IsZero() {
-			at = ev.created
-		}
-		ev.begun(identity.PaymentHour, Fact{
-			ObjectID: id, Source: FromCharge, OccurredAt: at, ParentID: intent, CustomerID: customer,
-			Currency: ch.text("currency"), Amount: ch.integer("amount"),
-			Certain: ch.child("payment_method_details").is("type", "card"),
-		})
+	if isCaptured(ch) {
+		ev.chargeBegun(ch)
 	}
+}
+
+// chargeBegun notes when a charge was made that may be known by its refund alone: a click that came
+// later does not credit it. Up to API 2025-02 a charge says which invoice it paid; of others the
+// hour is stored, too, by which such an invoice is found.
+func (ev *event) chargeBegun(ch object) {
+	at := ch.time("created")
+	if at.IsZero() {
+		at = ev.created
+	}
+	hours := identity.PaymentHour
+	if ch.has("invoice") {
+		hours = ""
+	}
+	ev.begun(hours, Fact{
+		ObjectID: ch.id("id"), Source: FromCharge, OccurredAt: at, ParentID: ch.id("payment_intent"),
+		CustomerID: ch.customer(), Currency: ch.text("currency"), Amount: ch.integer("amount"),
+		Certain: ch.child("payment_method_details").is("type", "card"),
+	})
 }
 
 // refundedTotal notes how much of a captured charge is refunded by now. Before API basil the figure
