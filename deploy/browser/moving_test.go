@@ -183,7 +183,7 @@ func TestProgrammesTwice(t *testing.T) {
 			plain := strings.Replace(snippet, "defer ", "", 1)
 			stand := strings.Replace(plain, "/t.js", c.script, 1)
 			calls := `<script>window.asked = window.led = "";` + c.calls + `</script>`
-			v := newVisitor(t, name+".twice.example", plain+stand+calls+stand+calls)
+			v := newVisitor(t, name+".again.example", plain+stand+calls+stand+calls)
 			v.open("/?via=ann")
 			v.becomes(c.answered, "yes")
 			v.becomes(c.names, idOf(v.beacons("link of ann at /?via=ann")[0]))
