@@ -2,6 +2,7 @@ package recompute
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -24,8 +25,8 @@ import (
 // The list is in memory. A processor that dies leaves edges without a mark: they are carried once
 // more by whoever reports them next.
 //
-// Requests to book under a name are noted as done at once, and done again when a server was
-// noticed to have lost something since.
+// Requests to book under a name are noted as done at once, and done again when this processor
+// notices that a server has lost something since. If it dies before, they are not.
 type marks struct {
 	mu        sync.Mutex
 	queue     []booked             // by time
@@ -54,8 +55,9 @@ type edgeID struct {
 	a, b      identity.Node
 }
 
-// maxMarkBytes bounds the memory of the edges that wait for their mark. Beyond it the oldest are
-// forgotten.
+// maxMarkBytes bounds the memory of the edges that wait for their mark. Beyond it those of newer
+// batches are left out, and carried once more: in a backlog of minutes the older ones then are
+// marked in their time.
 const maxMarkBytes = 64 << 20
 
 // markEvery is how often edges are marked that are known to be kept.
@@ -78,18 +80,18 @@ func (m *marks) add(generation int, b booked) {
 	if m.known == nil {
 		m.known = make(map[edgeID]time.Time)
 	}
+	if m.bytes > maxMarkBytes {
+		b.edges = nil // and the batch still holds the rewind: what its second look booked may be lost
+	}
 	for i := range b.edges {
 		e := &b.edges[i]
 		m.known[edgeID{e.Workspace, e.A, e.B}] = e.At
 		m.bytes += edgeBytes + len(e.A) + len(e.B)
 	}
 	m.queue = append(m.queue, b)
-	for m.bytes > maxMarkBytes {
-		m.drop()
-	}
 }
 
-// drop forgets the oldest.
+// drop removes the oldest batch.
 func (m *marks) drop() {
 	for i := range m.queue[0].edges {
 		e := &m.queue[0].edges[i]
@@ -156,7 +158,8 @@ func (m *marks) take(before time.Time) (edges []clickhouse.EdgeRow) {
 	return edges
 }
 
-// oldest returns when the oldest batch was handled of which an edge is not marked yet.
+// oldest returns when the batch was handled that waits longest to be kept, with what its second look
+// booked.
 func (m *marks) oldest() (at time.Time, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -184,6 +187,10 @@ func (r *Recomputer) Mark(ctx context.Context) error {
 		case <-time.After(markEvery):
 		}
 		err := r.cfg.Store.InsertEdges(ctx, r.marks.take(r.cfg.Kept()))
+		if errors.Is(err, clickhouse.ErrRejected) {
+			r.cfg.Log.Warn("ClickHouse cannot take marks of names that it took", "error", err)
+			err = nil
+		}
 		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("mark names as carried: %w", err)
 		}

@@ -3,6 +3,7 @@ package recompute_test
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,12 +17,12 @@ import (
 // asked counts how often the edges of a name are read page by page.
 type asked struct {
 	*clickhousetest.Model
-	pages int
+	pages atomic.Int64
 }
 
 func (a *asked) EdgesAfter(ctx context.Context, workspace string, name, after identity.Node,
 	limit int) ([]identity.Edge, error) {
-	a.pages++
+	a.pages.Add(1)
 	return a.Model.EdgesAfter(ctx, workspace, name, after, limit)
 }
 
@@ -36,16 +37,16 @@ func TestRequestIsDoneAgainAfterALoss(t *testing.T) {
 		At: time.Now()}}); err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []int{1, 0, 1, 0} {
+	for i, want := range []int64{1, 0, 1, 0} {
 		if i == 2 {
 			r.Forget()
 		}
-		store.pages = 0
+		store.pages.Store(0)
 		if err := r.Finish(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if store.pages != want {
-			t.Errorf("the %d. time %d pages are read, want %d", i+1, store.pages, want)
+		if got := store.pages.Load(); got != want {
+			t.Errorf("the %d. time %d pages are read, want %d", i+1, got, want)
 		}
 	}
 }
@@ -67,15 +68,15 @@ func TestAllRequestsAreDoneAgainAfterALoss(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- r.Background(ctx, time.Second) }()
-		for i, want := range []int{3, 0, 3, 0} {
+		for i, want := range []int64{3, 0, 3, 0} {
 			if i == 2 {
 				r.Forget()
 			}
-			store.pages = 0
+			store.pages.Store(0)
 			time.Sleep(1500 * time.Millisecond)
 			synctest.Wait()
-			if store.pages != want {
-				t.Errorf("the %d. time %d pages are read, want %d", i+1, store.pages, want)
+			if got := store.pages.Load(); got != want {
+				t.Errorf("the %d. time %d pages are read, want %d", i+1, got, want)
 			}
 		}
 		stop()
