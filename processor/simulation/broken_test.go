@@ -21,7 +21,7 @@ type broken struct {
 	name        string
 	missOnError bool                                              // a failed lookup is taken for a miss
 	harder      *statementFault                                   // happens often in schedules that are to show it
-	only        uint64                                            // the schedule that is to show it, one run in ten; 0: any
+	only        uint64                                            // the schedule that shows it, in some runs; 0: any
 	noRewind    bool                                              // an assignment begins at its committed offset
 	noLook      bool                                              // nothing is looked at a second time
 	late        bool                                              // it is looked at again ten times as late
