@@ -23,7 +23,7 @@ var personal = set(
 	"phone", "customer_phone", "contact_phone",
 	"address", "customer_address", "shipping", "customer_shipping", "shipping_details", "from_postal_code",
 	"to_postal_code",
-	"customer_details", "collected_information", "billing_details", "payment_method_details",
+	"customer_details", "collected_information", "billing_details",
 	"payment_method_options", "payment_details", "destination_details", "next_action", "owner", "identity",
 	"custom_fields", "customer_tax_ids", "tax_ids", "description", "statement_descriptor", "footer", "memo",
 	"invoice_prefix", "receipt_number", "receipt_url", "hosted_invoice_url", "invoice_pdf", "url", "success_url",
@@ -179,6 +179,8 @@ func strip(value any) any {
 		for field, inner := range v {
 			_, text := inner.(string)
 			switch {
+			case field == "payment_method_details":
+				v[field] = kindOf(inner)
 			case personal[field]:
 				delete(v, field)
 			case text && stripe.NamesAffiliate(field):
@@ -196,6 +198,18 @@ func strip(value any) any {
 		}
 	}
 	return value
+}
+
+// kindOf returns of how somebody paid only what kind it was, a card or a debit: it says whether a
+// charge is paid when it is made (stripe.Begun).
+func kindOf(details any) any {
+	kind := map[string]any{}
+	if known, _ := details.(map[string]any); known != nil {
+		if text, ok := known["type"].(string); ok {
+			kind["type"] = text
+		}
+	}
+	return kind
 }
 
 // Lead returns the lead without the person, if that person was erased.
