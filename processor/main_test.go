@@ -132,7 +132,7 @@ func TestClickHouseIsElsewhere(t *testing.T) {
 				err := execute(ctx, append(strings.Fields(command), "--clickhouse-dsn", dsn), io.Discard, io.Discard)
 				if ctx.Err() != nil || err == nil || strings.Contains(err.Error(), "hush") ||
 					!strings.Contains(err.Error(), "reach ClickHouse: ") ||
-					!strings.Contains(err.Error(), "--clickhouse-dsn names it") {
+					!strings.Contains(err.Error(), "(hint: ") || !strings.Contains(err.Error(), "--clickhouse-dsn names it") {
 					t.Errorf("%v (%v)", err, ctx.Err())
 				}
 			})
