@@ -154,6 +154,10 @@ func (b *books) bookPayment(p *payment) {
 		facts = append(slices.Clone(facts), i.facts...)
 	}
 	describe(&e, facts)
+	for _, i := range p.former { // the buyer is the same, and the subscription is the invoice's alone
+		customer, external := i.buyer()
+		e.CustomerID, e.ExternalCustomerID = cmp.Or(e.CustomerID, customer), cmp.Or(e.ExternalCustomerID, external)
+	}
 	e.divide(p.sold(invoices))
 	b.entries = append(b.entries, e)
 	s, failed := b.sale(e.SaleID), p.failure(max(0, p.firstTried()))

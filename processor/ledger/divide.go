@@ -18,7 +18,7 @@ func (b *books) explain() {
 			continue
 		}
 		b.payOfFailure(i)
-		i.remainder = i.paid - i.detached
+		i.remainder = i.paid - i.gone()
 		var later int64
 		for _, p := range i.payments {
 			if b.paidLater(i, p) {
@@ -50,7 +50,7 @@ func (b *books) payOfFailure(i *invoice) {
 		return // paid outside Stripe, while the charge was pending
 	}
 	var failed *payment
-	left := i.paid - i.detached
+	left := i.paid - i.gone()
 	for _, p := range i.payments {
 		switch {
 		case p.onlyFailure(i.source.OccurredAt) != nil && len(p.invoices) == 1:

@@ -71,6 +71,9 @@ func (k *Evidence) SaleOf(object identity.Node) string {
 	if g == nil {
 		return ""
 	}
+	if p := g.payments[k.paymentOf(object)]; p != nil {
+		return p.sale()
+	}
 	if i := sortedKeys(g.invoices); len(i) > 0 {
 		return i[0]
 	}

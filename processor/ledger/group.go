@@ -25,7 +25,7 @@ type group struct {
 	movements []*stripe.Fact            // refunds, reversals, disputes, and figures
 	settled   map[string][]*stripe.Fact // what Stripe's balance says, by object
 	credited  map[string]*stripe.Fact   // by refund: for which lines of its invoice it was made
-	detached  map[string]time.Time      // when invoice payments were taken off their invoices
+	detached  map[string]*stripe.Fact   // by invoice payment: that it was taken off its invoice
 	search    *join.Search
 	credit    *credit // nil: not asked for yet
 	joined    *group  // by assumed links: the one that stands for all of them
@@ -70,15 +70,15 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 			g.payment(payment)
 		}
 	}
-	k.link(g)
-	for _, p := range g.payments {
-		p.read()
-		p.customer, p.ours = k.buyer(p.customer), k.credited(p)
-	}
 	for _, i := range g.invoices {
 		if i.read(); i.source != nil {
 			i.customer = k.buyer(i.source.CustomerID)
 		}
+	}
+	k.link(g)
+	for _, p := range g.payments {
+		p.read()
+		p.customer, p.ours = k.buyer(p.customer), k.credited(p)
 	}
 	times := g.times()
 	g.search = join.NewSearch(k.Graph, k.Clicks, g.nodes, times, k.Policies.At(times.First))
@@ -118,10 +118,10 @@ func (k *Evidence) place(g *group, f *stripe.Fact, id string) {
 		}
 	case f.Kind == stripe.Detached:
 		if g.detached == nil {
-			g.detached = map[string]time.Time{}
+			g.detached = map[string]*stripe.Fact{}
 		}
-		if at, known := g.detached[f.ObjectID]; !known || f.OccurredAt.Before(at) {
-			g.detached[f.ObjectID] = f.OccurredAt
+		if known := g.detached[f.ObjectID]; known == nil || compareFacts(f, known) < 0 {
+			g.detached[f.ObjectID] = f
 		}
 	case f.Kind == stripe.Transferred:
 		g.payment(cmp.Or(id, f.ObjectID)).passedOn = true
@@ -215,100 +215,14 @@ func (k *Evidence) link(g *group) {
 	}
 	for _, id := range sortedKeys(g.payments) {
 		p := g.payments[id]
-		var largest map[[2]string]int64 // by invoice payment: its event may come twice
 		for _, f := range p.facts {
 			if f.InvoiceID != "" {
 				tie(g.invoice(f.InvoiceID), p.id)
 			}
-			if f.Source != stripe.FromInvoicePayment {
-				continue
-			}
-			if largest == nil {
-				largest = make(map[[2]string]int64)
-			}
-			key := [2]string{f.InvoiceID, f.ObjectID}
-			largest[key] = max(largest[key], f.Amount)
 		}
-		g.share(p, largest)
 		slices.SortFunc(p.invoices, func(a, b *invoice) int { return cmp.Compare(a.id, b.id) })
 	}
-	g.replace()
-}
-
-// replace makes a sale of its own of each payment that was taken off its only invoice, if another
-// one has paid of that invoice since. What it moved stays with the seller.
-func (g *group) replace() {
-	if len(g.detached) == 0 {
-		return
-	}
-	for _, id := range sortedKeys(g.payments) {
-		p := g.payments[id]
-		off, known := p.takenOff(g.detached)
-		if !known || len(p.invoices) != 1 {
-			continue
-		}
-		i := p.invoices[0]
-		if !slices.ContainsFunc(i.payments, func(other *payment) bool { return other.paidAfter(i, off, g.detached) }) {
-			continue
-		}
-		p.apart, p.shares = p.shares[i.id], nil
-		i.detached += p.apart
-		p.invoices = nil
-		i.payments = slices.DeleteFunc(i.payments, func(other *payment) bool { return other == p })
-	}
-}
-
-// takenOff returns when the last of the invoice payments of a payment was taken off its invoice,
-// and reports whether all of them were.
-func (p *payment) takenOff(detached map[string]time.Time) (at time.Time, all bool) {
-	for _, f := range p.facts {
-		if f.Source != stripe.FromInvoicePayment {
-			continue
-		}
-		off, known := detached[f.ObjectID]
-		if !known {
-			return time.Time{}, false
-		}
-		if off.After(at) {
-			at = off
-		}
-	}
-	return at, !at.IsZero()
-}
-
-// paidAfter reports whether a payment has paid of an invoice after a time, and was not taken off.
-func (p *payment) paidAfter(i *invoice, at time.Time, detached map[string]time.Time) bool {
-	return slices.ContainsFunc(p.facts, func(f *stripe.Fact) bool {
-		_, off := detached[f.ObjectID]
-		return f.Source == stripe.FromInvoicePayment && f.InvoiceID == i.id && !off && f.OccurredAt.After(at)
-	})
-}
-
-// share notes how much a payment paid of each invoice, by invoice and invoice payment. One that was
-// taken off its invoice pays none of it once it pays another; until then it stays where it was,
-// unless another payment takes its place (replace).
-func (g *group) share(p *payment, paid map[[2]string]int64) {
-	if len(paid) == 0 {
-		return
-	}
-	p.shares = map[string]int64{}
-	off := map[string]int64{}
-	for key, amount := range paid {
-		if _, detached := g.detached[key[1]]; detached {
-			off[key[0]] += amount
-		} else {
-			p.shares[key[0]] += amount
-		}
-	}
-	if len(p.shares) == 0 {
-		p.shares = off
-	}
-	for id, amount := range off {
-		if _, pays := p.shares[id]; !pays {
-			p.shares[id] = 0
-			g.invoice(id).detached += amount
-		}
-	}
+	k.attach(g)
 }
 
 // times of a group's payments, by all sources. A payment that is only known by its refunds was made

@@ -19,7 +19,7 @@ type invoice struct {
 	terms     *stripe.Fact   // states the total and tax, also before anything is paid
 	presented []*stripe.Fact // what the buyer saw in its session, which names no payment
 	begun     []time.Time    // when it was finalised, if it was paid hours later
-	detached  int64          // of it was paid by payments that pay another invoice now
+	left      []leaving      // payments that were taken off it
 	paid      int64          // all that is said to be paid, what was overpaid included
 	due       int64          // the least that it is said to ask for; UnknownAmount: no event says
 	remainder int64          // of it that no payment explains
@@ -114,7 +114,7 @@ func (i *invoice) share(p *payment) (amount int64, known bool) {
 	if p.source == nil {
 		return 0, false
 	}
-	if p.currency == i.source.Currency && len(p.invoices) == 1 && len(p.assumed) == 0 {
+	if p.currency == i.source.Currency && len(p.invoices) == 1 && len(p.assumed) == 0 && len(p.former) == 0 {
 		return p.amount, true
 	}
 	return amount, known

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"slices"
 	"time"
 
 	"tributary/processor/stripe"
@@ -22,7 +23,8 @@ type payment struct {
 	charges  []string         // their ids, sorted
 	invoices []*invoice       // that it pays, by certain links, the smallest id first
 	shares   map[string]int64 // of its invoices, where invoice payments tell them, or they are assumed
-	apart    int64            // what it moved for an invoice that it was taken off, and that another one paid
+	former   []*invoice       // that it was taken off, and pays no more
+	attached []attached       // its invoice payments
 	assumed  []*invoice       // that it is assumed to pay
 	group    *group
 
@@ -58,7 +60,7 @@ func (p *payment) read() {
 			p.awaits = true
 		}
 	}
-	p.free = len(p.invoices) == 0 && (!explained || p.awaits)
+	p.free = len(p.invoices)+len(p.former) == 0 && (!explained || p.awaits)
 	captures := p.facts
 	if len(p.failed) > 0 {
 		p.tried = p.attempts()
@@ -76,10 +78,7 @@ func (p *payment) read() {
 		p.divideSession(p.bestSession(func(f *stripe.Fact) bool { return f.Currency == captured.Currency }))
 	} else if p.source = best(p.facts,
 		func(f *stripe.Fact) bool { return f.Source == stripe.FromInvoicePayment }); p.source != nil {
-		p.amount = p.apart
-		for _, amount := range p.shares {
-			p.amount += amount
-		}
+		p.amount = mostAtOnce(p.attached)
 	}
 	if p.source == nil {
 		p.readSilent()
@@ -89,10 +88,12 @@ func (p *payment) read() {
 	p.readAgain(captured)
 }
 
-// bestSession returns the best of the wanted facts of the payment's sessions that name no invoice.
+// bestSession returns the best of the wanted facts of the payment's sessions that name no invoice, or
+// one that the payment was taken off.
 func (p *payment) bestSession(wanted func(*stripe.Fact) bool) *stripe.Fact {
 	return best(p.facts, func(f *stripe.Fact) bool {
-		return f.Kind == stripe.Payment && f.Source == stripe.FromSession && f.InvoiceID == "" && wanted(f)
+		return f.Kind == stripe.Payment && f.Source == stripe.FromSession && wanted(f) && (f.InvoiceID == "" ||
+			slices.ContainsFunc(p.former, func(i *invoice) bool { return i.id == f.InvoiceID }))
 	})
 }
 
@@ -110,9 +111,9 @@ func (p *payment) divideSession(session *stripe.Fact) {
 }
 
 // unstated returns how much of a payment is of no invoice that an event states. What is overpaid of
-// invoices that events state is theirs.
+// invoices that events state is theirs, unless it was paid for one that the payment was taken off.
 func (p *payment) unstated(invoices []*invoice) int64 {
-	left, unknown := p.amount, len(invoices) == 0
+	left, unknown := p.amount, len(invoices) == 0 || len(p.former) > 0
 	for _, i := range invoices {
 		switch {
 		case i.source == nil:

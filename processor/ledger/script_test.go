@@ -61,6 +61,7 @@ var update = flag.Bool(
 //	                                      received: when it was sent, if later
 //	show day                              write on which day each movement is booked
 //	show candidates                       write who else could have been credited
+//	show buyer                            write the customer and the subscription of each movement
 //
 // A block of six steps or less is handled in all orders, without the race detector; every block
 // also by a processor that dies in the midst of each of its steps. After the last step the sweep
@@ -105,7 +106,7 @@ type script struct {
 	rates    []fx.Rate
 	api      string          // version of the events
 	account  string          // connected account of the events
-	show     map[string]bool // day, candidates
+	show     map[string]bool // day, candidates, buyer
 	clicks   map[string]schemas.ClickID
 	names    map[string]string // click id → its name
 	steps    []func(*processor) error
@@ -373,6 +374,9 @@ func (s *script) rows(table *fx.Table, order []int, dead string) string {
 		line += ", " + s.credit(e.MatchRule, e.Click)
 		if e.SaleID != e.ObjectID {
 			line += ", of " + e.SaleID
+		}
+		if s.show["buyer"] {
+			line += strings.TrimRight(fmt.Sprintf(", %s %s", cmp.Or(e.CustomerID, "nobody"), e.SubscriptionID), " ")
 		}
 		if s.show["candidates"] && len(e.MatchCandidates) > 0 {
 			line += ", before " + s.named(strings.Join(e.MatchCandidates, " and "))

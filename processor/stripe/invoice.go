@@ -195,12 +195,14 @@ func readInvoicePayment(ev *event, p object) {
 func readDetached(ev *event, p object) {
 	id, invoice := p.mustText("id"), p.id("invoice")
 	ev.name(identity.Object, id, identity.Object, invoice, "invoice_payment")
+	var intent string
 	if pay := p.child("payment"); pay.present() { // as invoice_payment.paid says, which may come later
-		ev.name(identity.Object, pay.id("payment_intent"), identity.Object, invoice, "invoice_payment")
+		intent = pay.id("payment_intent")
+		ev.name(identity.Object, intent, identity.Object, invoice, "invoice_payment")
 	}
 	ev.fact(Fact{
-		ObjectID: id, Kind: Detached, Source: FromInvoicePayment, OccurredAt: ev.created, InvoiceID: invoice,
-		Certain: true, Currency: p.mustCurrency("currency"), Amount: p.integer("amount_paid"),
+		ObjectID: id, Kind: Detached, Source: FromInvoicePayment, OccurredAt: ev.created, ParentID: intent,
+		InvoiceID: invoice, Certain: true, Currency: p.mustCurrency("currency"), Amount: p.integer("amount_paid"),
 	})
 }
 
