@@ -257,8 +257,9 @@ func (b *books) assumeSilent(invoices []*invoice, silent []*payment) {
 	}
 	var pairs []pair
 	for _, p := range silent {
+		near := b.near(p)
 		for _, i := range invoices {
-			if i.remainder == 0 || i.customer != p.customer || i.source.Currency != p.currency || !b.nearby(p, i) {
+			if i.remainder == 0 || i.customer != p.customer || i.source.Currency != p.currency || !near[i.id] {
 				continue
 			}
 			if away, possible := i.awayFromCharge(p); possible {
@@ -281,17 +282,21 @@ func (b *books) assumeSilent(invoices []*invoice, silent []*payment) {
 			tie(x.p, x.i)
 		}
 	}
+	of := make(map[*payment][]*invoice, len(silent))
+	var left []*payment // the nearest to an invoice first
 	for _, x := range pairs {
-		if x.p.assumed != nil {
+		switch {
+		case x.p.assumed != nil || x.i.silent != nil:
 			continue
+		case of[x.p] == nil:
+			left = append(left, x.p)
 		}
-		var near []*invoice
-		for _, y := range pairs {
-			if y.p == x.p && y.i.silent == nil && len(near) < mostCandidates {
-				near = append(near, y.i)
-			}
-		}
-		tie(x.p, fewest(near, func(i *invoice) int64 { return i.remainder }, 2, x.p.amount)...)
+		of[x.p] = append(of[x.p], x.i)
+	}
+	for _, p := range left {
+		near := slices.DeleteFunc(of[p], func(i *invoice) bool { return i.silent != nil })
+		near = near[:min(len(near), mostCandidates)]
+		tie(p, fewest(near, func(i *invoice) int64 { return i.remainder }, 2, p.amount)...)
 	}
 }
 
@@ -316,14 +321,15 @@ func (i *invoice) awayFromCharge(p *payment) (away time.Duration, possible bool)
 	return away, possible
 }
 
-// nearby reports whether a charge was made in an hour near that of an invoice.
-func (b *books) nearby(p *payment, i *invoice) bool {
+// near returns the invoices of the hours near those in which a payment's charges were made.
+func (b *books) near(p *payment) map[string]bool {
+	near := map[string]bool{}
 	for _, charge := range p.charges {
 		for _, h := range b.HoursNear([]identity.Node{identity.New(identity.Object, charge)}) {
-			if slices.Contains(b.Hours[h], identity.New(identity.Object, i.id)) {
-				return true
+			for _, object := range b.Hours[h] {
+				near[object.Value()] = true
 			}
 		}
 	}
-	return false
+	return near
 }
