@@ -5,6 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
+	"math/big"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -182,6 +185,31 @@ func TestShareRoundsHalfToEven(t *testing.T) {
 	f(-5, 1, 2, -2)
 	f(782, -1000, 4900, -160)
 	f(1<<62, 1<<62, 1<<62, 1<<62)
+	f(math.MinInt64, 1, math.MinInt64, 1)
+	f(math.MinInt64, 3, 4, -3<<61)
+	f(math.MaxInt64, math.MaxInt64, math.MinInt64, -math.MaxInt64+1)
+}
+
+// A share is the nearest whole number to the exact quotient, and of two the even one.
+func TestShareIsNearest(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	number := func() int64 { return int64(random.Uint64()) >> random.IntN(64) }
+	for range 100_000 {
+		part, numerator, denominator := number(), number(), number()
+		if denominator == 0 {
+			continue
+		}
+		product := new(big.Int).Mul(big.NewInt(part), big.NewInt(numerator))
+		if limit := new(big.Int).Mul(big.NewInt(denominator), big.NewInt(math.MaxInt64)); product.CmpAbs(limit) > 0 {
+			continue // no int64
+		}
+		got := Share(part, numerator, denominator)
+		away := new(big.Int).Mul(big.NewInt(got), big.NewInt(denominator))
+		away.Sub(away, product).Lsh(away, 1) // twice how far the share is from the quotient, times the denominator
+		if d := away.CmpAbs(big.NewInt(denominator)); d > 0 || d == 0 && got%2 != 0 {
+			t.Fatalf("Share(%d, %d, %d) = %d", part, numerator, denominator, got)
+		}
+	}
 }
 
 func FuzzRead(f *testing.F) {
