@@ -24,18 +24,29 @@ func (m Memory) put(nodes []Node, edges []Edge) {
 	for _, n := range nodes {
 		m[n] = nil
 	}
-	for len(edges) > 0 { // those of a name lie beside each other, but for what was reported first
-		a, same := edges[0].A, 1
-		for same < len(edges) && edges[same].A == a {
-			same++
-		}
-		if m[a] == nil {
-			m[a] = edges[:same:same]
-		} else {
-			m[a] = append(m[a], edges[:same]...)
-		}
-		edges = edges[same:]
+	for len(edges) > 0 {
+		same := ofOneName(edges)
+		m[same[0].A] = together(m[same[0].A], same)
+		edges = edges[len(same):]
 	}
+}
+
+// ofOneName returns the first edges that one name has: they lie beside each other, but for what was
+// reported first.
+func ofOneName(edges []Edge) []Edge {
+	same := 1
+	for same < len(edges) && edges[same].A == edges[0].A {
+		same++
+	}
+	return edges[:same:same]
+}
+
+// together returns both lists in one, without copying where there is only one.
+func together(known, more []Edge) []Edge {
+	if known == nil {
+		return more
+	}
+	return append(known, more...)
 }
 
 // Of returns edges that asks only for what is not known yet.
@@ -53,6 +64,9 @@ func (m Memory) Of(edges Edges) Edges {
 				return nil, err
 			}
 			m.put(fresh, got)
+			if len(fresh) == len(nodes) {
+				return got, nil
+			}
 		}
 		total := 0
 		for _, n := range nodes {
@@ -73,7 +87,8 @@ const depth = 24
 
 // spread walks the graph breadth first from start, with one query a level. It calls enter once for
 // each name that it reaches: ask reports whether to look up the name's edges, and alias is another
-// name for the same thing, "" if there is none. follow reports whether to follow an edge.
+// name for the same thing, "" if there is none. follow gets edges of one name, and calls visit for
+// the ends of those that are to be followed.
 func spread(
 	ctx context.Context,
 	edges Edges,
@@ -81,7 +96,7 @@ func spread(
 	start []Node,
 	seen map[Node]bool,
 	enter func(Node) (ask bool, alias Node),
-	follow func(Edge) bool,
+	follow func(edges []Edge, visit func(Node)),
 ) error {
 	var frontier []Node
 	var visit func(Node)
@@ -109,10 +124,10 @@ func spread(
 		if err != nil {
 			return err
 		}
-		for _, e := range got {
-			if follow(e) {
-				visit(e.B)
-			}
+		for len(got) > 0 {
+			same := ofOneName(got)
+			follow(same, visit)
+			got = got[len(same):]
 		}
 	}
 	return nil
@@ -128,11 +143,16 @@ func Touched(ctx context.Context, edges Edges, workspace string, changed []Node)
 			return false, ""
 		}
 		return true, n.Alias()
-	}, func(e Edge) bool {
-		if e.Beyond > 0 && e.A.Touches(e.B) {
-			many = append(many, e.A)
+	}, func(edges []Edge, visit func(Node)) {
+		for _, e := range edges {
+			switch {
+			case !e.A.Touches(e.B):
+			case e.Beyond > 0:
+				many = append(many, e.A)
+			default:
+				visit(e.B)
+			}
 		}
-		return e.Beyond == 0 && e.A.Touches(e.B)
 	})
 	return found, many, err
 }
@@ -142,6 +162,7 @@ func Touched(ctx context.Context, edges Edges, workspace string, changed []Node)
 type Graph struct {
 	out  map[Node][]Edge
 	seen map[Node]bool
+	all  []Node                   // of those seen, what belongs to a payment, as the walk came to them
 	cut  map[Node]map[Node]uint64 // Edge.Beyond of what was cut, by its ends
 }
 
@@ -165,21 +186,46 @@ func (g *Graph) Explore(ctx context.Context, edges Edges, workspace string, from
 		case typ == Public && strings.HasPrefix(value, Affiliate+":"):
 			alias = Catalogue // where there is one, the public names no affiliates
 		}
+		if n.Belongs() {
+			g.all = append(g.all, n)
+		}
 		return n.LeadsOn(), alias
-	}, func(e Edge) bool {
-		if leads, _ := e.Changes(); !leads {
-			return false
-		}
-		if e.Beyond > 0 {
-			g.addCut(e)
-			return false
-		}
-		if !g.pair(e) {
-			g.out[e.A] = append(g.out[e.A], e)
-		}
-		return true
-	})
+	}, g.follow)
 }
+
+// follow adds the edges of one name, and visits where they lead. Where all of them do the list is
+// kept as it is.
+func (g *Graph) follow(edges []Edge, visit func(Node)) {
+	a := edges[0].A
+	belongs := a.Belongs()
+	if g.out[a] == nil && !slices.ContainsFunc(edges, func(e Edge) bool {
+		leads, _ := e.Changes()
+		return !leads || e.Beyond > 0 || belongs && e.B.Belongs()
+	}) {
+		g.out[a] = edges
+		for _, e := range edges {
+			visit(e.B)
+		}
+		return
+	}
+	g.out[a] = slices.Grow(g.out[a], len(edges))
+	for _, e := range edges {
+		leads, _ := e.Changes()
+		switch {
+		case !leads:
+			continue
+		case e.Beyond > 0:
+			g.addCut(e)
+			continue
+		case !g.pair(e):
+			g.out[a] = append(g.out[a], e)
+		}
+		visit(e.B)
+	}
+}
+
+// Objects returns everything that belongs to payments which the graph knows.
+func (g *Graph) Objects() []Node { return g.all }
 
 // pair lets the graph follow e in both directions, where both ends are objects of one payment, and
 // reports whether they are. Which of an edge's two rows was found must not matter. Walk through it:

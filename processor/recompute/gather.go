@@ -107,17 +107,7 @@ func nearby(
 	}
 	// One question for the hours of all sales, before each is looked at on its own.
 	sales := slices.DeleteFunc(slices.Clone(about), func(n identity.Node) bool { return n.Type() == identity.Lead })
-	grouped := make(map[identity.Node]bool)
-	var all []identity.Node
-	for _, n := range sales {
-		if grouped[n] {
-			continue
-		}
-		for _, member := range k.Graph.Group(n) {
-			grouped[member] = true
-			all = append(all, member)
-		}
-	}
+	all := k.Graph.Objects()
 	hours := k.HoursNear(all)
 	k.Hours = make(map[identity.Node][]identity.Node, len(hours))
 	if err := lookUp(hours); err != nil {
