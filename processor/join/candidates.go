@@ -107,11 +107,11 @@ func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identi
 // sort puts the best first and leaves one of each target.
 func (s *Search) sort() {
 	slices.SortFunc(s.Found, better)
-	seen := make(map[string]bool, len(s.Found))
+	seen := make(map[target]bool, len(s.Found))
 	s.Found = slices.DeleteFunc(s.Found, func(c Credit) bool {
-		target := c.Target()
-		twice := seen[target]
-		seen[target] = true
+		of := c.target()
+		twice := seen[of]
+		seen[of] = true
 		return twice
 	})
 }
@@ -359,14 +359,14 @@ func Merge(searches ...*Search) (best Credit, others []Credit) {
 			best = others[0].decided()
 		}
 	}
-	if len(others) == 0 {
+	if len(others) < 2 {
 		return best, nil
 	}
-	seen := map[string]bool{}
+	seen := map[target]bool{}
 	return best, slices.DeleteFunc(slices.Clone(others[1:]), func(c Credit) bool {
-		target := c.Target()
-		twice := c.Same(best) || seen[target]
-		seen[target] = true
+		of := c.target()
+		twice := c.Same(best) || seen[of]
+		seen[of] = true
 		return twice
 	})
 }

@@ -171,6 +171,20 @@ func (c Credit) Target() string {
 	return string(c.Rule) + ":" + c.AffiliateID
 }
 
+// target is what Target names.
+type target struct {
+	rule      Rule
+	click     schemas.ClickID // zero: the affiliate
+	affiliate string
+}
+
+func (c Credit) target() target {
+	if c.Click != nil {
+		return target{rule: c.Rule, click: c.Click.ID}
+	}
+	return target{rule: c.Rule, affiliate: c.AffiliateID}
+}
+
 // Same reports whether two credits go to the same click, or affiliate.
 func (c Credit) Same(d Credit) bool {
 	if c.Click != nil && d.Click != nil {

@@ -2,7 +2,6 @@ package join
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 
@@ -16,35 +15,36 @@ func (s *Search) inForce(edges []identity.Edge) []identity.Edge {
 	if !slices.ContainsFunc(edges, func(e identity.Edge) bool { return isField(e.Source) }) {
 		return edges
 	}
-	values := make(map[field]identity.Edge)
+	kept := make([]identity.Edge, 0, len(edges))
+	values := make([]identity.Edge, 0, len(edges)) // one of each field: a customer has a few
+	valueOf := func(f field) int {
+		return slices.IndexFunc(values, func(v identity.Edge) bool { return fieldOf(v) == f })
+	}
 	for _, e := range edges {
 		if !isField(e.Source) {
+			kept = append(kept, e)
 			continue
 		}
 		if e.B.Type() == identity.Again {
 			e.B = identity.AgainOf(e.B)
 		}
-		if old, ok := values[fieldOf(e)]; !ok || s.replaces(e, old) {
-			values[fieldOf(e)] = e
-		}
-	}
-	kept := make([]identity.Edge, 0, len(edges))
-	for _, e := range edges {
-		if !isField(e.Source) {
-			kept = append(kept, e)
-		}
-	}
-	inOrder := func(a, b identity.Edge) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.B, b.B))
-	}
-	for _, e := range slices.SortedFunc(maps.Values(values), inOrder) {
-		if e.B.Value() != "" {
-			kept = append(kept, e)
+		if i := valueOf(fieldOf(e)); i < 0 {
+			values = append(values, e)
+		} else if s.replaces(e, values[i]) {
+			values[i] = e
 		}
 	}
 	for _, e := range edges {
-		if isField(e.Source) && e.B != values[fieldOf(e)].B {
+		if isField(e.Source) && e.B != values[valueOf(fieldOf(e))].B {
 			s.replaced(e)
+		}
+	}
+	slices.SortFunc(values, func(a, b identity.Edge) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.B, b.B))
+	})
+	for _, v := range values {
+		if v.B.Value() != "" {
+			kept = append(kept, v)
 		}
 	}
 	return kept

@@ -64,6 +64,9 @@ func (b *books) assume() {
 	slices.SortFunc(invoices, func(a, b *invoice) int {
 		return cmp.Or(a.source.OccurredAt.Compare(b.source.OccurredAt), cmp.Compare(a.id, b.id))
 	})
+	for _, p := range free {
+		p.ours = b.credited(p)
+	}
 	unkeyed := slices.DeleteFunc(slices.Clone(free), func(p *payment) bool { return p.ours && !p.awaits })
 	serve(invoices, unkeyed)
 	serve(invoices, free)

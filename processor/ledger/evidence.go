@@ -57,7 +57,11 @@ func (k *Evidence) HoursNear(objects []identity.Node) []identity.Node {
 				}
 				k.near[e.B] = near
 			}
-			hours = append(hours, near...)
+			if hours == nil { // the only ones of most payments
+				hours = near[:len(near):len(near)]
+			} else {
+				hours = append(hours, near...)
+			}
 		}
 	}
 	return hours
@@ -166,8 +170,14 @@ func rank(source string) int {
 // compareFacts is the total order of facts about one thing: the richer source, the earlier event,
 // the earlier delivery, and at last the event's id.
 func compareFacts(a, b *stripe.Fact) int {
-	return cmp.Or(rank(b.Source)-rank(a.Source), a.CreatedAt.Compare(b.CreatedAt), a.ReceivedAt.Compare(b.ReceivedAt),
-		cmp.Compare(a.EventID, b.EventID), cmp.Compare(a.ObjectID, b.ObjectID))
+	if d := rank(b.Source) - rank(a.Source); d != 0 {
+		return d
+	}
+	if d := a.CreatedAt.Compare(b.CreatedAt); d != 0 {
+		return d
+	}
+	return cmp.Or(a.ReceivedAt.Compare(b.ReceivedAt), cmp.Compare(a.EventID, b.EventID),
+		cmp.Compare(a.ObjectID, b.ObjectID))
 }
 
 // best returns the first of the facts that are wanted, in that order; nil if none is.

@@ -32,22 +32,25 @@ func AppendFirstSales(edges []identity.Edge, f *stripe.Fact) []identity.Edge {
 // invoice payment says when a part of an invoice was paid, and not by whom; events of the invoice
 // say who owes it, perhaps long before the last part is paid.
 func (k *Evidence) FirstSales() []identity.Edge {
-	var paid []stripe.Fact
+	var paid []*stripe.Fact
 	for _, facts := range k.Facts {
 		for i := range facts {
 			if facts[i].Source == stripe.FromInvoicePayment {
-				paid = append(paid, facts[i])
+				paid = append(paid, &facts[i])
 			}
 		}
 	}
-	slices.SortFunc(paid, func(a, b stripe.Fact) int { return compareFacts(&a, &b) })
+	slices.SortFunc(paid, compareFacts)
 	var fresh []identity.Edge
-	for _, f := range paid {
-		for _, owed := range k.Facts[identity.New(identity.Object, f.InvoiceID)] {
-			if owed.Source != stripe.FromInvoice || owed.Account != f.Account || owed.Livemode != f.Livemode {
+	for _, part := range paid {
+		owed := k.Facts[identity.New(identity.Object, part.InvoiceID)]
+		for i := range owed {
+			of := &owed[i]
+			if of.Source != stripe.FromInvoice || of.Account != part.Account || of.Livemode != part.Livemode {
 				continue
 			}
-			f.CustomerID, f.SubscriptionID, f.ExternalID = owed.CustomerID, owed.SubscriptionID, owed.ExternalID
+			f := *part
+			f.CustomerID, f.SubscriptionID, f.ExternalID = of.CustomerID, of.SubscriptionID, of.ExternalID
 			edges := AppendFirstSales(nil, &f)
 			if !f.Livemode {
 				edges = identity.TestMode(edges)

@@ -78,7 +78,7 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 	k.link(g)
 	for _, p := range g.payments {
 		p.read()
-		p.customer, p.ours = k.buyer(p.customer), k.credited(p)
+		p.customer = k.buyer(p.customer)
 	}
 	times := g.times()
 	g.search = join.NewSearch(k.Graph, k.Clicks, g.nodes, times, k.Policies.At(times.First))
@@ -105,13 +105,15 @@ func (k *Evidence) credited(p *payment) bool {
 func (k *Evidence) place(g *group, f *stripe.Fact, id string) {
 	switch {
 	case f.Kind == stripe.Payment && f.Source == stripe.FromInvoice:
-		g.invoice(f.ObjectID).facts = append(g.invoice(f.ObjectID).facts, f)
+		i := g.invoice(f.ObjectID)
+		i.facts = append(i.facts, f)
 	case f.Kind == stripe.Payment || f.Kind == stripe.Presented || f.Kind == stripe.Authorization:
 		if f.Source == stripe.FromInvoicePayment && f.ParentID != "" {
 			id = cmp.Or(k.paymentOf(identity.New(identity.Object, f.ParentID)), f.ParentID)
 		}
 		if id != "" {
-			g.payment(id).facts = append(g.payment(id).facts, f)
+			p := g.payment(id)
+			p.facts = append(p.facts, f)
 		}
 		if f.Source == stripe.FromSession && (f.Kind == stripe.Payment || id == "") {
 			k.placeSession(g, f, id)

@@ -37,7 +37,7 @@ type payment struct {
 	silent                          bool // nothing but its refunds is known
 	free                            bool // may be an invoice's that no event ties it to
 	awaits                          bool // its session says that an invoice will come
-	ours                            bool // it carries our keys, as a sale of the seller's own does
+	ours                            bool // of a free one: it carries our keys, as a sale of the seller's own does
 }
 
 // read finds the amount and time of a payment in its facts.
