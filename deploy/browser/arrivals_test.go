@@ -487,6 +487,41 @@ func TestPrerendering(t *testing.T) {
 	v.noErrors()
 }
 
+// What a page asks of the script while it is being prepared is answered when the visitor sees it, and
+// what it says of the visitor's consent counts from the beginning. The last word counts, also behind
+// one that was said before the script was loaded.
+func TestPrerenderedCalls(t *testing.T) {
+	for name, tt := range map[string]struct{ before, consent string }{
+		"granted":   {"", "granted"},
+		"denied":    {"", "denied"},
+		"withdrawn": {`window.tributary = function () { (tributary.q = tributary.q || []).push(arguments) };
+			tributary("consent", "granted")`, "denied"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, name+".prepared.example", `<script>`+tt.before+`</script>`+
+				strings.Replace(snippet, "defer ", "", 1)+`<script>
+				tributary("ready", (t) => window.asked = "" + t.clickId);
+				tributary("consent", "`+tt.consent+`");
+				tributary.ready((t) => window.again = "" + t.clickId)</script>`)
+			v.before(`
+				let shown = false;
+				Object.defineProperty(Document.prototype, "prerendering", {get: () => !shown});
+				window.show = () => { shown = true; document.dispatchEvent(new Event("prerenderingchange")) };`)
+			v.open("/?via=ann")
+			v.want("window.asked + document.cookie", "undefined")
+			v.sent(0)
+			v.exec("show()")
+			got := v.beacons("link of ann at /?via=ann")
+			v.becomes("window.asked", idOf(got[0]))
+			v.becomes("window.again", idOf(got[0]))
+			if got[0].Consent != tt.consent || (v.eval("document.cookie") == "") != (tt.consent == "denied") {
+				t.Errorf("consent %q, cookies %q", got[0].Consent, v.eval("document.cookie"))
+			}
+			v.noErrors()
+		})
+	}
+}
+
 // Two weeks of one customer on two devices, as a merchant would count them by hand.
 func TestFortnight(t *testing.T) {
 	const day = 24 * 3_600_000

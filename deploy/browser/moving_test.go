@@ -208,6 +208,39 @@ func TestProgrammesSilent(t *testing.T) {
 	}
 }
 
+// Where the script cannot run, the page's calls are answered all the same, and report nothing: a page
+// may go on to pay only then.
+func TestProgrammesWithoutScript(t *testing.T) {
+	for name, c := range programmeCalls {
+		t.Run(name, func(t *testing.T) {
+			stand := strings.NewReplacer("defer ", "", "/t.js", c.script).Replace(snippet)
+			v := newVisitor(t, name+".old-browser.example", stand+`<script>window.asked = window.led = "";`+c.calls+`</script>`)
+			v.before(`URLSearchParams = MutationObserver = class { constructor() { throw "not in this browser" } }`)
+			v.open("/?via=ann")
+			if name == "dub" || !strings.Contains(c.calls, `"ready"`) {
+				v.becomes(c.answered, "yes")
+			}
+			v.want("document.cookie", "")
+			v.sent(0)
+		})
+	}
+}
+
+// An element of the page may have the id by which the page calls the script.
+func TestElementIsCalledTributary(t *testing.T) {
+	for name, c := range programmeCalls {
+		t.Run(name, func(t *testing.T) {
+			stand := strings.NewReplacer("defer ", "", "/t.js", c.script).Replace(snippet)
+			v := newVisitor(t, name+".element.example",
+				`<p id="tributary"></p>`+stand+`<script>window.asked = window.led = "";`+c.calls+`</script>`)
+			v.open("/?via=ann")
+			v.becomes(c.answered, "yes")
+			v.becomes(c.names, idOf(v.beacons("link of ann at /?via=ann")[0]))
+			v.noErrors()
+		})
+	}
+}
+
 // A page that has read the global into a variable of the same name, before the script was there, is
 // counted too, and has the id there.
 func TestGlobalIsVariable(t *testing.T) {

@@ -66,6 +66,28 @@ interface State {
 
   let address = () => location.href.split("#")[0]; // a fragment may hold a token
 
+  /* Sends a beacon, or keeps it for later when the browser is offline or the edge has no room.
+     fetch is first because it reports failure, and because public block lists name sendBeacon. What
+     a content security policy forbids to fetch, it may allow to an image; sendBeacon would not say
+     that it was forbidden. */
+  let post = (body: string) => {
+    let to = new URL((data.apiHost || "") + "/v1/click", script.src);
+    let hold = () =>
+      denied() ||
+      attempt(() => (storage.tributary_queue = (body + "\n" + storage.tributary_queue).slice(0, 8e3)));
+    let pixel = () => (new Image().src = to + ".gif?" + new URLSearchParams(JSON.parse(body)));
+    (navigator.onLine as any) == 0
+      ? hold()
+      : attempt(() =>
+          fetch(to, { body, method: "POST", keepalive: 1 as any }).then(
+            (r) => (r.status > 428 ? hold() : flush()),
+            pixel,
+          ),
+        ) ||
+        attempt(() => navigator.sendBeacon(to, body)) ||
+        pixel();
+  };
+
   let observer = new MutationObserver(
     () =>
       (waiting =
@@ -113,33 +135,17 @@ interface State {
       }),
     )[0];
 
-  /* Sends a beacon, or keeps it for later when the browser is offline or the edge has no room.
-     fetch is first because it reports failure, and because public block lists name sendBeacon. What
-     a content security policy forbids to fetch, it may allow to an image; sendBeacon would not say
-     that it was forbidden. */
-  let post = (body: string) => {
-    let to = new URL((data.apiHost || "") + "/v1/click", script.src);
-    let hold = () =>
-      denied() ||
-      attempt(() => (storage.tributary_queue = (body + "\n" + storage.tributary_queue).slice(0, 8e3)));
-    let pixel = () => (new Image().src = to + ".gif?" + new URLSearchParams(JSON.parse(body)));
-    (navigator.onLine as any) == 0
-      ? hold()
-      : attempt(() =>
-          fetch(to, { body, method: "POST", keepalive: 1 as any }).then(
-            (r) => (r.status > 428 ? hold() : flush()),
-            pixel,
-          ),
-        ) ||
-        attempt(() => navigator.sendBeacon(to, body)) ||
-        pixel();
+  let flush = () => {
+    let queue = "" + storage.tributary_queue;
+    delete storage.tributary_queue;
+    queue.replace(/{.+/g, post as any); // calls it with each line
   };
 
   // Carries the click's id into Stripe, listed domains and form fields, those in open shadow roots
   // too; never blank, never over an id that is not ours.
   let decorate = (root: any = d) => {
-    let id = state.c;
     observer.observe(root, { attributeFilter: ["href"], childList: 1, subtree: 1 } as any);
+    let id = state.c;
     let free = (value: string | null) => value != id && (!value || state.l.find((s) => s[2] == value));
     id &&
       root.querySelectorAll("*").forEach((e: any) =>
@@ -165,10 +171,17 @@ interface State {
       );
   };
 
-  let flush = () => {
-    let queue = "" + storage.tributary_queue;
+  // Deletes what the script has stored if the visitor does not allow it. What this page alone knows
+  // stays known to it.
+  let forget = () => {
+    if (!denied()) return;
     delete storage.tributary_queue;
-    queue.replace(/{.+/g, post as any); // calls it with each line
+    if (saved) {
+      delete storage.tributary;
+      keep(0);
+      state = { l: [] };
+      saved = "";
+    }
   };
 
   let show = () => {
@@ -182,58 +195,6 @@ interface State {
     }
     decorate();
     d.dispatchEvent(new Event("tributary"));
-  };
-
-  let start = () => {
-    let early = (self as any).tributary || {};
-    if (early.ready) return; // the page has the script twice
-    (self as any).tributary = t;
-    // Before the visit, so that consent is known when it is stored and sent. A call that is not known
-    // does not end the others.
-    (early.q || []).map((args: any) => attempt(() => t(...(args as [any, any]))));
-    visit();
-    // At its first pageshow a page is loaded: elements that are defined late have their shadow roots.
-    addEventListener("pageshow", (e) => (e.persisted ? visit() : decorate()));
-    addEventListener("online", flush);
-    /* A single-page site changes the address and then the document: without the Navigation API, the
-       second shows the first. Replacing history.pushState would change the site's own objects. */
-    attempt(() => navigation.addEventListener("currententrychange", moved));
-  };
-
-  // UUIDv7 (RFC 9562, section 5.7). The time has eleven hexadecimal digits until the year 2527. The
-  // 74 random bits are those of the UUID at the end of a blob's address (W3C File API, section 8.1);
-  // crypto.randomUUID is for https only.
-  let uuid = () =>
-    ("0" + Date.now().toString(16)).replace(/.{8}/, "$&-") + "-7" + URL.createObjectURL(new Blob()).slice(-21);
-
-  let t = ((command: "ready" | "consent", value: any) => t[command](value)) as Tributary;
-  // async: the queue is called before the ids are known, and what a callback throws is its own error.
-  t.ready = async (callback) => callback(await t);
-  t.consent = (value) => {
-    consent = value || "denied";
-    if (url) {
-      forget();
-      show();
-    }
-  };
-
-  // Replacing the address takes note of a filter or a place in the page, or takes parameters out:
-  // it is no other page. Only the Navigation API says so.
-  let moved = (e: any) => {
-    e.navigationType == "replace" ? (url = address()) : url == address() || visit();
-  };
-
-  // Deletes what the script has stored if the visitor does not allow it. What this page alone knows
-  // stays known to it.
-  let forget = () => {
-    if (!denied()) return;
-    delete storage.tributary_queue;
-    if (saved) {
-      keep(0);
-      state = { l: [] };
-      saved = "";
-      delete storage.tributary;
-    }
   };
 
   // Takes the page's address.
@@ -289,12 +250,51 @@ interface State {
     );
   };
 
+  // UUIDv7 (RFC 9562, section 5.7). The time has eleven hexadecimal digits until the year 2527. The
+  // 74 random bits are those of the UUID at the end of a blob's address (W3C File API, section 8.1);
+  // crypto.randomUUID is for https only.
+  let uuid = () =>
+    ("0" + Date.now().toString(16)).replace(/.{8}/, "$&-") + "-7" + URL.createObjectURL(new Blob()).slice(-21);
+
   // Anything said but "granted" withholds consent.
   let denied = () =>
     (consent || data.consent || "granted") != "granted" ||
     (navigator as any).globalPrivacyControl ||
     (navigator as any).doNotTrack == 1;
 
-  d.addEventListener("prerenderingchange", start);
-  d.prerendering || start();
+  // Replacing the address takes note of a filter or a place in the page, or takes parameters out:
+  // it is no other page. Only the Navigation API says so.
+  let moved = (e: any) => {
+    e.navigationType == "replace" ? (url = address()) : url == address() || visit();
+  };
+
+  // Nobody sees a page that the browser prerenders: it starts when it is shown.
+  let shown = (f: () => any) => (d.prerendering ? d.addEventListener("prerenderingchange", f) : f());
+
+  let t: any = (command: "ready" | "consent", value: any) => t[command](value);
+
+  let early = (self as any).tributary || 0;
+  // async: the queue is called before the ids are known, and what a callback throws is its own error.
+  t.ready = (callback: (t: Tributary) => void) => shown(async () => callback(await t));
+  t.consent = (value: string) => {
+    consent = value || "denied";
+    if (url) {
+      forget();
+      show();
+    }
+  };
+  if (early.ready) return; // the page has the script twice
+  (self as any).tributary = t;
+  // Before the visit, so that consent is known when it is stored and sent. A call that is not known
+  // does not end the others.
+  (early.q || []).map((args: any) => attempt(() => t(...(args as [any, any]))));
+  shown(() => {
+    visit();
+    // At its first pageshow a page is loaded: elements that are defined late have their shadow roots.
+    addEventListener("pageshow", (e) => (e.persisted ? visit() : decorate()));
+    addEventListener("online", flush);
+    /* A single-page site changes the address and then the document: without the Navigation API, the
+       second shows the first. Replacing history.pushState would change the site's own objects. */
+    attempt(() => navigation.addEventListener("currententrychange", moved));
+  });
 })();

@@ -68,8 +68,13 @@
     trackLead: (lead) => send("lead/client", { clickId: tributary.clickId, ...lead }),
     trackSale: (sale) => send("sale/client", { clickId: tributary.clickId, ...sale }),
   };
-  const started = new Promise((start) => tributary("ready", start));
-  // Where t.js is silent, it never sets clickId, and nothing is sent from here either.
+  // t.js stands behind this in the same file. If it has not run then, as in a browser that it does not
+  // know, it never will: a page that waits for an answer before it goes on to pay must have one.
+  const started = new Promise((start) => {
+    tributary("ready", start);
+    setTimeout(() => tributary.ready || start());
+  });
+  // Where t.js is silent or has not run, nothing sets clickId, and nothing is sent from here either.
   const run = async (command, ...args) => {
     await started;
     if (command == "ready") return args[0]();

@@ -1,9 +1,8 @@
 /*
- * What stands before each of the other files here: the queue of calls that t.js reads when it
- * starts. It starts late on a page that the browser prerenders, which nobody sees yet; the page
- * may call the programme's functions before that.
+ * What stands before each of the other files here: the queue of calls that t.js, which stands behind
+ * them, reads. An element of the page whose id is tributary is no such queue.
  */
-if (!window.tributary)
+if (typeof window.tributary != "function")
   window.tributary = function () {
     (tributary.q = tributary.q || []).push(arguments);
   };
