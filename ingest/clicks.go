@@ -158,6 +158,7 @@ func (c *clicksCommand) Run(ctx context.Context, p *process, log *slog.Logger) e
 		}
 		return c.checked(ctx, p, "clicks", notes, &c.kafkaFlags, kafka.Topics...)
 	}
+	clicks.LimitMemory()
 	registry := program.NewRegistry()
 	files := append([]string{c.Workspaces, c.SecretKeyFile, c.Datacenters, c.TLSCertFile, c.TLSKeyFile}, c.Geo...)
 	reloader := program.NewReloader(files, func() error { return c.reload(&edge) }, log, registry)

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/hex"
 	"flag"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -26,7 +28,10 @@ import (
 	"tributary/deploy/race"
 )
 
-var addresses = flag.Int("addresses", 100_000, "how many addresses TestAttacks sends from")
+var (
+	addresses = flag.Int("addresses", 100_000, "how many addresses TestAttacks sends from")
+	order     = flag.Uint64("order", 0, "seed of the order of TestAttacks' attacks; 0: one of its own, which it logs")
+)
 
 // maxRSS is what an edge may take, whatever is sent to it. The test binary, Kafka's test double in
 // it, is larger than the program.
@@ -42,9 +47,11 @@ func (slowKafka) Publish(_ context.Context, records ...*kgo.Record) (bool, error
 	return false, nil
 }
 
-// serveAttacked is the other process: an edge with the documented limits, but for those of time.
-// Its one peer is a trusted proxy, so that visitors of many addresses can be played.
+// serveAttacked is the other process: an edge with the documented limits, but for those of time, and
+// another one that speaks TLS. Their one peer is a trusted proxy, so that visitors of many addresses
+// can be played.
 func serveAttacked() {
+	LimitMemory()
 	c := Default()
 	c.Logger, c.ReadTimeout, c.WriteTimeout = slog.New(slog.DiscardHandler), limit, limit
 	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
@@ -52,32 +59,53 @@ func serveAttacked() {
 	if c.Workspaces, err = LoadWorkspaces("", "sk_0123456789abcdef"); err != nil {
 		panic(err)
 	}
-	s, err := New(c, slowKafka{})
+	cert, key, err := newPair(1, 0, time.Hour)
 	if err != nil {
 		panic(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(ln.Addr(), os.Getpid())
-	go func() { _ = s.Serve(ln) }()
+	secure := c
+	secure.Certificate = new(Certificate)
+	secure.Certificate.pair.Store(&pair)
+	for _, c := range []Config{c, secure} {
+		s, err := New(c, slowKafka{})
+		if err != nil {
+			panic(err)
+		}
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			panic(err)
+		}
+		fmt.Print(ln.Addr(), " ")
+		go func() { _ = s.Serve(ln) }()
+	}
+	fmt.Println(os.Getpid())
 	_, _ = io.Copy(io.Discard, os.Stdin) // until the test ends
 }
 
 // attacked is the edge in its own process.
 type attacked struct {
-	t    *testing.T
-	addr string
-	pid  string
+	t      *testing.T
+	addr   string
+	secure string // the address at which it speaks TLS
+	pid    string
+	from   string // the attacker's address; each attack has one, so that none spends what another may send
+}
+
+// head is the beginning of a request of the attacker's.
+func (a *attacked) head(line string) string {
+	return line + " HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: " + a.from + "\r\n"
 }
 
 func startAttacked(t *testing.T) *attacked {
 	t.Helper()
 	line, stop := child(t, "edge")
 	t.Cleanup(stop)
-	addr, pid, _ := strings.Cut(line, " ")
-	return &attacked{t: t, addr: addr, pid: pid}
+	said := strings.Fields(line)
+	return &attacked{t: t, addr: said[0], secure: said[1], pid: said[2]}
 }
 
 // peak is the largest resident set since the last call, in bytes.
@@ -186,8 +214,7 @@ func (a *attacked) send(head, body string) int {
 // memory.
 func (a *attacked) atOnce(n, rounds int, path, headers, body string, want ...int) {
 	a.t.Helper()
-	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n%sContent-Length: %d\r\n\r\n",
-		path, headers, len(body))
+	head := fmt.Sprintf("%sContent-Length: %d\r\n\r\n", a.head("POST "+path)+headers, len(body))
 	if race.Enabled {
 		rounds = 1
 	}
@@ -226,10 +253,11 @@ func TestAttacks(t *testing.T) {
 	}
 	numbers := mib("[", "1,", "1]")
 	event := func(rest string) string { return `{"link_id":"l","x":` + rest + `}` }
-	for _, tt := range []struct {
-		name   string
-		attack func()
-	}{
+	type attack struct {
+		name string
+		run  func()
+	}
+	attacks := []attack{
 		{"nothing", func() {}},
 		{"12 × 1 MiB of [1,1,…] to /v1/clicks", func() { a.atOnce(12, 3, "/v1/clicks", "", numbers, 413) }},
 		{"12 × 1 MiB of [1,1,…] to /v1/click", func() { a.atOnce(12, 3, "/v1/click", "", numbers, 413) }},
@@ -291,22 +319,32 @@ func TestAttacks(t *testing.T) {
 		{"100 connections that announce 1 MiB and send 5 KiB",
 			func() { a.announce(100, "Content-Length: 1048576\r\n\r\n["+strings.Repeat(" ", 5000)) }},
 		{"1,000 connections that wait after an answer", func() { a.idle(1000) }},
+		{"1,000 connections that say nothing instead of TLS' first message", func() { a.handshakes(1000, 0) }},
+		{"1,000 connections that end in the middle of TLS' first message", func() { a.handshakes(1000, 300) }},
+		{"1,000 connections that send 64 KiB of TLS' first message", func() { a.handshakes(1000, 1<<16-1) }},
+		{"1,000 connections that wait after an answer over TLS", func() { a.idleSecure(1000) }},
 		{"400 connections that ask for /t.js again and again, and read nothing",
-			func() { a.deaf(400, "GET /t.js HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n") }},
+			func() { a.deaf(400, a.head("GET /t.js")+"\r\n") }},
 		{"400 connections that send clicks again and again, and read nothing", func() {
-			a.deaf(400, "POST /v1/click HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n"+
-				"Content-Length: 15\r\n\r\n{\"link_id\":\"l\"}")
+			a.deaf(400, a.head("POST /v1/click")+"Content-Length: 15\r\n\r\n{\"link_id\":\"l\"}")
 		}},
 		{"400 connections that send bad requests again and again, and read nothing",
-			func() { a.deaf(400, "GET /%2e HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n") }},
+			func() { a.deaf(400, a.head("GET /%2e")+"\r\n") }},
 		{"100 × 190 lines of headers, 15 KB", func() {
 			headers := strings.Repeat("X-"+strings.Repeat("a", 30)+": "+strings.Repeat("b", 44)+"\r\n", 190)
 			a.atOnce(100, 3, "/v1/click", headers, `{"link_id":"l"}`, 200, 429)
 		}},
 		{fmt.Sprintf("%d addresses", *addresses), func() { a.crowd(*addresses) }},
-	} {
+	}
+	for *order == 0 {
+		*order = rand.Uint64()
+	}
+	t.Logf("-order %d", *order) // what one attack leaves behind in memory is there in the next one
+	rand.New(rand.NewPCG(*order, 0)).Shuffle(len(attacks), func(i, j int) { attacks[i], attacks[j] = attacks[j], attacks[i] })
+	for i, tt := range attacks {
+		a.from = fmt.Sprintf("198.51.100.%d", i)
 		slow := func() string {
-			rss, p99, quiet := a.under(tt.name, control, tt.attack)
+			rss, p99, quiet := a.under(tt.name, control, tt.run)
 			if rss > maxRSS && !race.Enabled {
 				t.Errorf("%s: %d MB, want at most %d", tt.name, rss>>20, maxRSS>>20)
 			}
@@ -338,7 +376,7 @@ func (a *attacked) announce(n int, rest string) {
 			break
 		}
 		conns = append(conns, c)
-		_, _ = io.WriteString(c, "POST /v1/clicks HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n"+rest)
+		_, _ = io.WriteString(c, a.head("POST /v1/clicks")+rest)
 	}
 	time.Sleep(2 * time.Second)
 	for _, c := range conns {
@@ -356,7 +394,51 @@ func (a *attacked) idle(n int) {
 		}
 		defer c.Close()
 		_ = c.SetDeadline(time.Now().Add(limit))
-		_, _ = io.WriteString(c, "OPTIONS /v1/click HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n")
+		_, _ = io.WriteString(c, a.head("OPTIONS /v1/click")+"\r\n")
+		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+			a.t.Error(err)
+			return
+		}
+	}
+	time.Sleep(time.Second)
+}
+
+// handshakes opens n connections, sends size bytes of a first message that would be one byte longer,
+// in records of 16 KiB (RFC 8446 §4 and §5.1), and waits.
+func (a *attacked) handshakes(n, size int) {
+	var sent []byte
+	message := append([]byte{1, byte((size + 1) >> 16), byte((size + 1) >> 8), byte(size + 1)}, make([]byte, size)...)
+	for rest := message; size > 0 && len(rest) > 0; {
+		part := rest[:min(1<<14, len(rest))]
+		sent = append(append(sent, 22, 3, 1, byte(len(part)>>8), byte(len(part))), part...)
+		rest = rest[len(part):]
+	}
+	for range n {
+		c, err := net.Dial("tcp", a.secure)
+		if err != nil {
+			a.t.Error(err)
+			return
+		}
+		defer c.Close()
+		go func() { _, _ = c.Write(sent) }() // which may be refused before its end
+	}
+	time.Sleep(2 * time.Second)
+}
+
+// idleSecure opens n connections over TLS, has one request answered on each that has as many headers
+// as one may have whose connection is kept, and keeps them.
+func (a *attacked) idleSecure(n int) {
+	request := a.head("OPTIONS /v1/click") + "Cookie: " + strings.Repeat("c", keptHead-100) + "\r\n\r\n"
+	config := &tls.Config{InsecureSkipVerify: true}
+	for range n {
+		c, err := tls.Dial("tcp", a.secure, config)
+		if err != nil {
+			a.t.Error(err)
+			return
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(limit))
+		_, _ = io.WriteString(c, request)
 		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
 			a.t.Error(err)
 			return
@@ -401,7 +483,7 @@ func sendDeaf(args []string) {
 
 // chunks sends n times at once a body of the given number of chunks, each of one byte.
 func (a *attacked) chunks(n int, path string, number, want int) {
-	head := "POST " + path + " HTTP/1.1\r\nHost: e\r\nX-Forwarded-For: 198.51.100.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+	head := a.head("POST "+path) + "Transfer-Encoding: chunked\r\n\r\n"
 	body := "1\r\n[\r\n" + strings.Repeat("1\r\n1\r\n1\r\n,\r\n", number/2) + "1\r\n1\r\n1\r\n]\r\n0\r\n\r\n"
 	var wg sync.WaitGroup
 	for range n {

@@ -100,6 +100,26 @@ func TestConnectionsPerAddress(t *testing.T) {
 	}
 }
 
+// A connection keeps the memory of its last request while it waits, so one whose headers were large
+// ends with its answer.
+func TestLargeHeadersAreNotKept(t *testing.T) {
+	s := &sink{}
+	e := &edge{t: t}
+	e.serve(s, nil)
+	for _, tt := range []struct {
+		bytes int
+		want  string
+	}{{keptHead - 200, "200 +"}, {keptHead + 1, "200"}, {15_000, "200"}} {
+		request := strings.Replace(honest, "Host: e", "Host: e\r\nCookie: "+strings.Repeat("c", tt.bytes), 1)
+		if got := e.raw(request, tt.want); got != tt.want {
+			t.Errorf("%d bytes of headers: answers %q, want %q", tt.bytes, got, tt.want)
+		}
+	}
+	if n := s.count(); n != 3 {
+		t.Errorf("%d clicks stored, want 3", n)
+	}
+}
+
 // When many connections are open, the one whose last answer is longest ago gives way to the next;
 // at the limit, one that has none.
 func TestConnectionsTogether(t *testing.T) {

@@ -154,14 +154,26 @@ func (l tlsListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	below, _ := c.(*deadlineConn)
+	below.bound(handshakeBytes)
 	return &tlsConn{Conn: tls.Server(c, l.config), below: below}, nil
 }
+
+// handshakeBytes is how many bytes somebody may send before TLS is agreed on. Browsers send 2 KiB at
+// most; TLS keeps up to 64 KiB of a first message, until its end has come.
+const handshakeBytes = 8 << 10
 
 // tlsConn is TLS over a deadlineConn. Its sender may end it with a message of TLS, which the
 // connection below does not see.
 type tlsConn struct {
 	*tls.Conn
 	below *deadlineConn
+}
+
+// Handshake is called by fasthttp before the first Read.
+func (c *tlsConn) Handshake() error {
+	err := c.Conn.Handshake()
+	c.below.unbound()
+	return err
 }
 
 func (c *tlsConn) Read(b []byte) (int, error) {

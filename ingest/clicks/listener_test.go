@@ -28,30 +28,37 @@ import (
 	"tributary/schemas"
 )
 
-// pairOf returns a certificate for 127.0.0.1 with the given serial number, valid between two times
-// from now, after it has been written to files and read from there.
-func pairOf(t *testing.T, serial int64, from, until time.Duration) *Certificate {
-	t.Helper()
-	dir := t.TempDir()
-	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+// newPair returns a certificate for 127.0.0.1 with the given serial number, valid between two times
+// from now, and its key, both in PEM.
+func newPair(serial int64, from, until time.Duration) (cert, key []byte, err error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	now := time.Now()
 	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotBefore: now.Add(from), NotAfter: now.Add(until),
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if cert, err = x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private); err != nil {
+		return nil, nil, err
+	}
+	if key, err = x509.MarshalPKCS8PrivateKey(private); err != nil {
+		return nil, nil, err
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), nil
+}
+
+// pairOf returns such a certificate after it has been written to files and read from there.
+func pairOf(t *testing.T, serial int64, from, until time.Duration) *Certificate {
+	t.Helper()
+	dir := t.TempDir()
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	cert, key, err := newPair(serial, from, until)
 	if err != nil {
 		t.Fatal(err)
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: cert},
-		keyFile: {Type: "PRIVATE KEY", Bytes: der}} {
-		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+	for name, text := range map[string][]byte{certFile: cert, keyFile: key} {
+		if err := os.WriteFile(name, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -162,6 +169,94 @@ func TestTLSVersions(t *testing.T) {
 	}
 }
 
+// Who begins a handshake and does not end it is let go in time, however far he has come, and who
+// sends more than any browser does, at once. Others are served meanwhile.
+func TestTLSHandshakes(t *testing.T) {
+	certificate := pairOf(t, 1, 0, time.Hour)
+	var hello lockedBuffer // what a client sends first
+	client := tls.Client(recorded{&hello}, &tls.Config{InsecureSkipVerify: true})
+	_ = client.Handshake() // which nobody answers
+	first := hello.String()
+	large := "\x01\x01\x00\x00" + strings.Repeat("\x00", 1<<16-1) // in records of 16 KiB (RFC 8446 §4 and §5.1)
+	var records strings.Builder
+	for ; len(large) > 0; large = large[min(1<<14, len(large)):] {
+		part := large[:min(1<<14, len(large))]
+		records.WriteString("\x16\x03\x01" + string([]byte{byte(len(part) >> 8), byte(len(part))}) + part)
+	}
+	for _, tt := range []struct {
+		name, sent string
+		patience   time.Duration // of the edge
+		closed     bool          // before its patience ends
+	}{
+		{"nothing", "", time.Second, false},
+		{"a record's first byte", first[:1], time.Second, false},
+		{"half of the first message", first[:len(first)/2], time.Second, false},
+		{"the first message alone", first, time.Second, false},
+		{"a message of 64 KiB without its last byte", records.String(), limit, true},
+		{"a record that says 64 KiB", "\x16\x03\x01\xff\xff", limit, true},
+		{"no TLS", "GET /t.js HTTP/1.1\r\nHost: e\r\n\r\n", limit, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := &edge{t: t}
+			e.serve(&sink{}, func(c *Config) { c.Certificate, c.ReadTimeout = certificate, tt.patience })
+			c, err := net.Dial("tcp", e.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(limit))
+			go func() { _, _ = io.WriteString(c, tt.sent) }() // which may be refused before its end
+			// Its own first message does not count: it ends with the connection.
+			if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("the connection stays open")
+			}
+			// A large first message that is whole is taken: of 100 protocols, one is known.
+			config := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}
+			for i := range 100 {
+				config.NextProtos = append(config.NextProtos, fmt.Sprintf("%050d", i))
+			}
+			honest, err := tls.Dial("tcp", e.addr, config)
+			if err != nil {
+				t.Fatalf("a handshake beside it: %v", err)
+			}
+			_ = honest.Close()
+		})
+	}
+}
+
+// recorded is a connection that keeps what is written to it, and ends before it gives anything.
+type recorded struct{ *lockedBuffer }
+
+func (recorded) Read([]byte) (int, error)         { return 0, io.EOF }
+func (recorded) Close() error                     { return nil }
+func (recorded) LocalAddr() net.Addr              { return nil }
+func (recorded) RemoteAddr() net.Addr             { return nil }
+func (recorded) SetDeadline(time.Time) error      { return nil }
+func (recorded) SetReadDeadline(time.Time) error  { return nil }
+func (recorded) SetWriteDeadline(time.Time) error { return nil }
+
+// A PROXY header that does not come, or not whole, keeps its connection no longer than a request
+// would.
+func TestProxyHeaderIsLate(t *testing.T) {
+	const v2 = "\r\n\r\n\x00\r\nQUIT\n\x21\x11"
+	for name, sent := range map[string]string{
+		"nothing": "", "the first byte": "P", "half of version 1": "PROXY TCP4 203.0.113.9 ",
+		"half of version 2": v2 + "\x00\x0c\xcb\x00", "version 2 that says 64 KiB": v2 + "\xff\xff\xcb\x00\x71\x09",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &sink{}
+			e := &edge{t: t}
+			e.serve(s, func(c *Config) {
+				c.ProxyProtocol, c.ReadTimeout = true, time.Second
+				c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+			})
+			if got := e.raw(sent, ""); got != "" || s.count() != 0 {
+				t.Errorf("answers %q, %d clicks", got, s.count())
+			}
+		})
+	}
+}
+
 // A balancer writes the visitor's address in front of the request; nobody else may.
 func TestProxyProtocol(t *testing.T) {
 	v2 := func(source netip.Addr) string {
@@ -190,6 +285,8 @@ func TestProxyProtocol(t *testing.T) {
 		{"a header that does not end", "PROXY TCP4 " + strings.Repeat("1", 1000), "", true, ""},
 		{"another header behind it", v2(netip.MustParseAddr("203.0.113.9")) + "PROXY TCP4 6.6.6.6 192.0.2.1 1 2\r\n",
 			"400", true, ""},
+		{"version 2 with 4 KiB", v2Extended(1<<12 - 12), "200 +", true, "203.0.113.9"},
+		{"version 2 with 64 KiB", v2Extended(1<<16 - 1 - 12), "", true, ""},
 		{"version 2, for itself", "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00", "200 +", true, "127.0.0.1"},
 		{"version 2, unknown command",
 			"\r\n\r\n\x00\r\nQUIT\n\x2f\x11\x00\x0c\xcb\x00\x71\x09\xc0\x00\x02\x01\x00\x01\x00\x02",
@@ -235,6 +332,16 @@ func TestProxyProtocol(t *testing.T) {
 			}
 		})
 	}
+}
+
+// v2Extended is a PROXY header of 203.0.113.9 with one extension, which has size bytes with its head
+// (PROXY protocol, section 2.2.7).
+func v2Extended(size int) string {
+	b := []byte("\r\n\r\n\x00\r\nQUIT\n\x21\x11")
+	b = binary.BigEndian.AppendUint16(b, uint16(12+size))
+	b = append(b, 203, 0, 113, 9, 192, 0, 2, 1, 0, 1, 0, 2, 0xe0)
+	b = binary.BigEndian.AppendUint16(b, uint16(size-3))
+	return string(append(b, make([]byte, size-3)...))
 }
 
 // lockedBuffer is a log that a test reads while the edge writes it.

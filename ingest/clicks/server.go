@@ -146,6 +146,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
+// keptHead is how many bytes of headers a request may have whose connection waits for another one:
+// fasthttp keeps twice their memory as long as the connection waits.
+const keptHead = 8 << 10
+
 // chunked is what fasthttp gives for the length of a chunked body.
 const chunked = -1
 
@@ -158,7 +162,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	// chunked body ends may be another place for a proxy, so nothing behind one is taken for a
 	// request.
 	h := &ctx.Request.Header
-	if s.stopping.Load() || h.ContentLength() == chunked || h.ConnectionClose() {
+	if s.stopping.Load() || h.ContentLength() == chunked || h.ConnectionClose() || len(h.RawHeaders()) > keptHead {
 		ctx.SetConnectionClose()
 	}
 	if unread(ctx) {
