@@ -33,7 +33,9 @@ func (s *Spool) write(frames []byte) error {
 		return fmt.Errorf("write a spool segment: %w", errGone)
 	}
 	s.size += int64(n)
-	s.grow(int64(n))
+	s.mu.Lock()
+	s.used, s.writes = s.used+int64(n), 0
+	s.mu.Unlock()
 	return nil
 }
 

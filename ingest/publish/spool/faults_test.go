@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -164,6 +166,79 @@ func TestDiskHangs(t *testing.T) {
 	if err := s.Append(t.Context(), []byte("after")); err != nil {
 		t.Errorf("Append when the disk is back: %v", err)
 	}
+}
+
+// The limit holds also while a group is being written that does not count as used yet, and may be
+// reached to the byte, as may the end of a segment.
+func TestFullWhileWriting(t *testing.T) {
+	dir := t.TempDir()
+	cfg, faults := faulty(dir)
+	cfg.MaxBytes = 2 * segmentBytes
+	faults.block = make(chan struct{})
+	s := open(t, cfg)
+	var wg sync.WaitGroup
+	var kept atomic.Int64
+	offer := func(size int) {
+		wg.Go(func() {
+			switch err := s.Append(t.Context(), make([]byte, size-frameHeader)); {
+			case err == nil:
+				kept.Add(int64(size))
+			case !errors.Is(err, ErrFull):
+				t.Errorf("Append: %v", err)
+			}
+		})
+	}
+	offer(1 << 20)
+	for faults.calls() < 2 { // the write, and the fsync that hangs
+		time.Sleep(time.Millisecond)
+	}
+	for range 3 {
+		offer(1 << 20)
+	}
+	for s.waiting() < 3<<20 {
+		time.Sleep(time.Millisecond)
+	}
+	close(faults.block)
+	wg.Wait()
+	faults.mu.Lock()
+	faults.block = make(chan struct{})
+	faults.mu.Unlock()
+	asked := faults.calls()
+	offer(1 << 20) // five of eight MiB are in the files when this one is there
+	for faults.calls() < asked+2 {
+		time.Sleep(time.Millisecond)
+	}
+	for range 3 {
+		offer(1 << 20)
+	}
+	for s.waiting() < 3<<20 {
+		time.Sleep(time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := s.Append(ctx, []byte("x")); !errors.Is(err, ErrFull) { // eight MiB are taken to the byte
+		t.Errorf("Append: %v, want ErrFull", err)
+	}
+	close(faults.block)
+	wg.Wait()
+	var sizes []int64
+	for _, path := range segments(t, dir) {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, info.Size())
+	}
+	if kept.Load() != cfg.MaxBytes || !slices.Equal(sizes, []int64{segmentBytes, segmentBytes}) {
+		t.Errorf("%d bytes are kept in segments of %d, of a limit of %d", kept.Load(), sizes, cfg.MaxBytes)
+	}
+}
+
+// waiting is how many bytes wait for the next fsync.
+func (s *Spool) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.filling.frames)
 }
 
 // What is fsynced into a file that somebody has deleted is lost with the process. It is not

@@ -53,7 +53,7 @@ func (s *Spool) add(entries [][]byte) (g *group, added bool, err error) {
 		return nil, false, ErrClosed
 	case s.failure != nil && time.Since(s.failedAt) < retryAfter:
 		return nil, false, s.failure // a dead disk answers slowly, or is full: it is tried once a second
-	case s.used+int64(len(g.frames)+size) > s.cfg.MaxBytes:
+	case s.used+s.writes+int64(len(g.frames)+size) > s.cfg.MaxBytes:
 		return nil, false, ErrFull
 	case len(g.frames) > 0 && len(g.frames)+size > groupBytes:
 		return g, false, nil
@@ -76,7 +76,7 @@ func (s *Spool) commitGroups() {
 	for range s.wake {
 		s.mu.Lock()
 		g := s.filling
-		s.filling = newGroup(spare)
+		s.filling, s.writes = newGroup(spare), int64(len(g.frames))
 		s.mu.Unlock()
 
 		g.err = s.commit(g.frames)
@@ -85,7 +85,7 @@ func (s *Spool) commitGroups() {
 			spare = nil
 		}
 		s.mu.Lock()
-		s.failure, s.failedAt = g.err, time.Now()
+		s.failure, s.failedAt, s.writes = g.err, time.Now(), 0
 		s.mu.Unlock()
 		close(g.done)
 	}

@@ -92,6 +92,7 @@ type Spool struct {
 	mu       sync.Mutex // guards what follows
 	filling  *group     // takes entries for the next fsync
 	used     int64      // bytes of all files
+	writes   int64      // bytes of the group that is being written, until they count as used
 	segments []int64    // names of the segments, oldest first; the active one is the last
 	failure  error      // of the last commit; nil when it succeeded
 	failedAt time.Time
