@@ -299,9 +299,10 @@ func (ev *event) name(aType, a, bType, b, source string) {
 	ev.edge(ev.node(aType, a), ev.node(bType, b), source)
 }
 
-// sharedNodes is how many names of an event are looked through for one that was made before. Those
-// that it gives several times come first: the object itself, its customer, its payment. A list of
-// thousands of refunds or lines is not looked through for each of them.
+// sharedNodes is how many names of an event are looked through for one that was made before. Most
+// events give those that they repeat first: the object itself, its customer, its payment. Of an
+// invoice the lines are read first: behind many of them its own names are made a few times. A list
+// of thousands of refunds or lines is not looked through for each of them.
 const sharedNodes = 32
 
 // node names a value, by the text that was made for it before: an event gives most names several
