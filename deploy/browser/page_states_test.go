@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/crypto/bcrypt"
 
+	"tributary/deploy/race"
 	"tributary/processor/access"
 	store "tributary/processor/clickhouse"
 	"tributary/processor/dashboard"
@@ -83,7 +84,7 @@ var failures = map[string]http.HandlerFunc{
 }
 
 // What failed answers again by itself, and until then the last figures stay and say that they are
-// old.
+// old. Under the race detector one failure of the connection is tried, and one of an answer.
 func TestPageServerGoneAndBack(t *testing.T) {
 	v := newVisitor(t, "gone.example", "")
 	m := monthOf(t, dashboardOf(t, v))
@@ -107,6 +108,9 @@ func TestPageServerGoneAndBack(t *testing.T) {
 	other.answered()
 	sales, net := 1, "$100.00"
 	for _, name := range slices.Sorted(maps.Keys(failures)) {
+		if race.Enabled && name != "closed" && name != "a proxy's page" {
+			continue
+		}
 		failure.Store(name)
 		v.shows(`document.querySelector("section.bare").classList.contains("stale")`, "true")
 		if name == "closed" || name == "cut" {
