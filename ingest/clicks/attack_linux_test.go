@@ -37,6 +37,15 @@ var (
 // it, is larger than the program.
 const maxRSS = 96 << 20
 
+// few returns how many senders or milliseconds of n an attack takes: under the race detector, which
+// judges neither memory nor time, a tenth of them and at least four.
+func few(n int) int {
+	if race.Enabled {
+		return max(n/10, 4)
+	}
+	return n
+}
+
 // slowKafka takes as long as a healthy cluster for batches.
 type slowKafka struct{}
 
@@ -221,7 +230,7 @@ func (a *attacked) atOnce(n, rounds int, path, headers, body string, want ...int
 	for range rounds {
 		var wg sync.WaitGroup
 		var judged atomic.Int64
-		for range n {
+		for range few(n) {
 			wg.Go(func() {
 				switch got := a.send(head, body); {
 				case slices.Contains(want, got):
@@ -242,7 +251,7 @@ const secretHeader = "Authorization: Bearer sk_0123456789abcdef\r\n"
 
 // A few megabytes of hostile requests must cost a few megabytes, whatever is in them, and the
 // visitors beside them must not notice. The race detector takes several times the memory and the
-// time, so under it the answers to one round of each attack are judged and those two are not:
+// time, so under it the answers to one small round of each attack are judged and those two are not:
 // make proof runs this test without it.
 func TestAttacks(t *testing.T) {
 	a, control := startAttacked(t), startAttacked(t)
@@ -334,7 +343,7 @@ func TestAttacks(t *testing.T) {
 			headers := strings.Repeat("X-"+strings.Repeat("a", 30)+": "+strings.Repeat("b", 44)+"\r\n", 190)
 			a.atOnce(100, 3, "/v1/click", headers, `{"link_id":"l"}`, 200, 429)
 		}},
-		{fmt.Sprintf("%d addresses", *addresses), func() { a.crowd(*addresses) }},
+		{fmt.Sprintf("%d addresses", *addresses), func() { a.crowd(few(*addresses)) }},
 	}
 	for *order == 0 {
 		*order = rand.Uint64()
@@ -369,7 +378,7 @@ func TestAttacks(t *testing.T) {
 // announce opens n connections that say what they will send, and do not.
 func (a *attacked) announce(n int, rest string) {
 	conns := make([]net.Conn, 0, n)
-	for range n {
+	for range few(n) {
 		c, err := net.Dial("tcp", a.addr)
 		if err != nil {
 			a.t.Error(err)
@@ -378,7 +387,7 @@ func (a *attacked) announce(n int, rest string) {
 		conns = append(conns, c)
 		_, _ = io.WriteString(c, a.head("POST /v1/clicks")+rest)
 	}
-	time.Sleep(2 * time.Second)
+	time.Sleep(time.Duration(few(2000)) * time.Millisecond)
 	for _, c := range conns {
 		_ = c.Close()
 	}
@@ -386,7 +395,7 @@ func (a *attacked) announce(n int, rest string) {
 
 // idle opens n connections, has one request answered on each, and keeps them.
 func (a *attacked) idle(n int) {
-	for range n {
+	for range few(n) {
 		c, err := net.Dial("tcp", a.addr)
 		if err != nil {
 			a.t.Error(err)
@@ -413,7 +422,7 @@ func (a *attacked) handshakes(n, size int) {
 		sent = append(append(sent, 22, 3, 1, byte(len(part)>>8), byte(len(part))), part...)
 		rest = rest[len(part):]
 	}
-	for range n {
+	for range few(n) {
 		c, err := net.Dial("tcp", a.secure)
 		if err != nil {
 			a.t.Error(err)
@@ -422,7 +431,7 @@ func (a *attacked) handshakes(n, size int) {
 		defer c.Close()
 		go func() { _, _ = c.Write(sent) }() // which may be refused before its end
 	}
-	time.Sleep(2 * time.Second)
+	time.Sleep(time.Duration(few(2000)) * time.Millisecond)
 }
 
 // idleSecure opens n connections over TLS, has one request answered on each that has as many headers
@@ -430,7 +439,7 @@ func (a *attacked) handshakes(n, size int) {
 func (a *attacked) idleSecure(n int) {
 	request := a.head("OPTIONS /v1/click") + "Cookie: " + strings.Repeat("c", keptHead-100) + "\r\n\r\n"
 	config := &tls.Config{InsecureSkipVerify: true}
-	for range n {
+	for range few(n) {
 		c, err := tls.Dial("tcp", a.secure, config)
 		if err != nil {
 			a.t.Error(err)
@@ -444,7 +453,7 @@ func (a *attacked) idleSecure(n int) {
 			return
 		}
 	}
-	time.Sleep(time.Second)
+	time.Sleep(time.Duration(few(1000)) * time.Millisecond)
 }
 
 // deaf opens n connections, each of which sends the same request for two seconds as fast as the
@@ -452,7 +461,7 @@ func (a *attacked) idleSecure(n int) {
 // would wait for it here.
 func (a *attacked) deaf(n int, request string) {
 	a.t.Helper()
-	_, wait := child(a.t, "deaf", a.addr, strconv.Itoa(n), hex.EncodeToString([]byte(request)))
+	_, wait := child(a.t, "deaf", a.addr, strconv.Itoa(few(n)), hex.EncodeToString([]byte(request)))
 	wait()
 }
 
@@ -462,7 +471,7 @@ func sendDeaf(args []string) {
 	request, _ := hex.DecodeString(args[2])
 	requests := bytes.Repeat(request, 50)
 	fmt.Println("begun")
-	until := time.Now().Add(2 * time.Second)
+	until := time.Now().Add(time.Duration(few(2000)) * time.Millisecond)
 	var wg sync.WaitGroup
 	for range n {
 		wg.Go(func() {
@@ -486,7 +495,7 @@ func (a *attacked) chunks(n int, path string, number, want int) {
 	head := a.head("POST "+path) + "Transfer-Encoding: chunked\r\n\r\n"
 	body := "1\r\n[\r\n" + strings.Repeat("1\r\n1\r\n1\r\n,\r\n", number/2) + "1\r\n1\r\n1\r\n]\r\n0\r\n\r\n"
 	var wg sync.WaitGroup
-	for range n {
+	for range few(n) {
 		wg.Go(func() {
 			if got := a.send(head, body); got != want && got != http.StatusServiceUnavailable {
 				a.t.Errorf("%s in chunks of one byte: status %d, want %d", path, got, want)
