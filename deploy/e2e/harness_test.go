@@ -65,7 +65,7 @@ func build(t *testing.T) string {
 		if programs.dir, programs.err = os.MkdirTemp("", "tributary-e2e-"); programs.err != nil {
 			return
 		}
-		command := exec.Command("go", "build", "-o", programs.dir+string(filepath.Separator),
+		command := exec.Command("go", "build", "-ldflags=-w", "-o", programs.dir+string(filepath.Separator),
 			"tributary/ingest", "tributary/processor", "tributary/deploy/loadgen", "tributary/deploy/local")
 		command.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if said, err := command.CombinedOutput(); err != nil {

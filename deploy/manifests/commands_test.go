@@ -192,7 +192,8 @@ type machine struct {
 func prepare(t *testing.T) *machine {
 	t.Helper()
 	m := &machine{bin: t.TempDir(), files: t.TempDir(), kafka: free(t), clickhouse: free(t)}
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", m.bin+"/", "./ingest", "./processor", "./deploy/local")
+	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags=-w", "-o", m.bin+"/", "./ingest", "./processor",
+		"./deploy/local")
 	build.Dir = "../.."
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
