@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
@@ -31,8 +32,6 @@ const (
 	maxBytes  = 32 << 20 // of the answer as it is sent
 	maxMemory = 2 << 30  // of ClickHouse
 
-	dialTimeout = 2 * time.Second
-
 	maxExecutionTime = "max_execution_time"
 	maxTimeout       = 90 // seconds that it may be: those of the role (sql/access/dashboard.sql)
 
@@ -44,7 +43,8 @@ const (
 type Asker struct {
 	client    *http.Client
 	timeout   time.Duration // of ClickHouse
-	addresses []string      // each scheme://host:port/path; the next one is tried when one cannot be reached
+	addresses []string      // each scheme://host:port/path
+	last      atomic.Int64  // of addresses: the one to begin with
 	options   *clickhousego.Options
 	log       *slog.Logger
 	slots     chan struct{} // its capacity bounds the questions at a time
@@ -82,7 +82,6 @@ func Open(dsn string, log *slog.Logger) (*Asker, error) {
 	}
 	scheme, transport := "http", http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = maxAtOnce
-	// A host that is gone answers nothing: the next address is tried while the question has time.
 	transport.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	transport.DisableCompression = true // Parquet is compressed, and the way to the database is short
 	if options.TLS != nil {
@@ -141,7 +140,8 @@ func (a *Asker) Ask(ctx context.Context, user string, q sql.Question, values map
 			err = request.Err // without the address, which is long and repeats every value
 		}
 		a.log.Warn("a question failed", "question", q.Name, "workspace", values["workspace"], "error", err)
-		if ctx.Err() == context.DeadlineExceeded { // ClickHouse was reached, and did not keep to its own limit
+		// ClickHouse was reached, and did not keep to its own limit.
+		if ctx.Err() == context.DeadlineExceeded && !errors.Is(err, errSilent) {
 			return nil, faultOf(timeoutExceeded, "", a.timeout)
 		}
 		return nil, faultOf("", "", a.timeout)
@@ -213,9 +213,15 @@ func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]stri
 	for _, p := range q.Parameters {
 		query.Set("param_"+p.Name, escape(p.Type, values[p.Name]))
 	}
-	known := sql.Known{Large: a.large(ctx, values["workspace"])}
+	large, err := a.large(ctx, values["workspace"])
+	if err != nil {
+		return nil, err
+	}
+	known := sql.Known{Large: large}
 	if known.Large && q.NeedsFirstSales() {
-		known.FirstSales = a.firstSales(ctx, values)
+		if known.FirstSales, err = a.firstSales(ctx, values); err != nil {
+			return nil, err
+		}
 	}
 	answer, err = a.sendKnowing(ctx, q, values, query, known)
 	var fault *Fault
@@ -244,45 +250,53 @@ func (a *Asker) sendKnowing(ctx context.Context, q sql.Question, values map[stri
 }
 
 // large reports whether the workspace has so many entries that a question is asked in another way.
-// It counts them once an hour: what it says changes no answer, only how long it takes.
-func (a *Asker) large(ctx context.Context, workspace string) bool {
+// It counts them once an hour: what it says changes no answer, only how long it takes. An error is
+// errSilent.
+func (a *Asker) large(ctx context.Context, workspace string) (bool, error) {
 	a.mu.Lock()
 	known, ok := a.sizes[workspace]
 	a.mu.Unlock()
 	if ok && time.Since(known.at) < sizeFor {
-		return known.large
+		return known.large, nil
 	}
 	body, err := a.lookUp(ctx, "size of a workspace", map[string]string{"workspace": workspace},
 		"SELECT count() FROM revenue WHERE workspace = {workspace:String}")
-	if err != nil {
-		return known.large // the question itself says what is wrong
+	switch {
+	case errors.Is(err, errSilent): // there is no time left for the question
+		return false, err
+	case err != nil:
+		return known.large, nil // the question itself says what is wrong
 	}
 	entries, err := strconv.Atoi(strings.TrimSpace(body))
 	if err != nil {
-		return known.large
+		return known.large, nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.sizes[workspace] = size{large: entries >= sql.LargeFrom, at: time.Now()}
-	return entries >= sql.LargeFrom
+	return entries >= sql.LargeFrom, nil
 }
 
 // firstSales returns which lists tell the first sales of the workspace, or nil where all payments
-// must be read. It is looked up for each question: what was written a moment ago is in the answer.
-func (a *Asker) firstSales(ctx context.Context, values map[string]string) *sql.FirstSales {
+// must be read. It is looked up for each question: what was written a moment ago is in the answer. An
+// error is errSilent.
+func (a *Asker) firstSales(ctx context.Context, values map[string]string) (*sql.FirstSales, error) {
 	rows, err := a.lookUp(ctx, "first sales",
 		map[string]string{"workspace": values["workspace"], "livemode": values["livemode"]}, sql.FirstSalesLookup)
-	if err != nil {
-		return nil // all payments tell as much, and the question itself says what is wrong
+	switch {
+	case errors.Is(err, errSilent):
+		return nil, err
+	case err != nil:
+		return nil, nil // all payments tell as much, and the question itself says what is wrong
 	}
 	f, ok, err := sql.ReadFirstSales(rows)
 	if err != nil {
 		a.log.Warn("cannot read the lists of first sales; all payments are read", "error", err)
 	}
 	if !ok {
-		return nil
+		return nil, nil
 	}
-	return &f
+	return &f, nil
 }
 
 // lookUp returns the rows of a statement that prepares a question, as TabSeparated.
@@ -303,8 +317,8 @@ func (a *Asker) lookUp(ctx context.Context, comment string, values map[string]st
 	return string(body), err
 }
 
-// post sends a statement to the first address that can be reached.
-func (a *Asker) post(ctx context.Context, query url.Values, text string) (response *http.Response, err error) {
+// post sends a statement to one of the addresses (toOne).
+func (a *Asker) post(ctx context.Context, query url.Values, text string) (*http.Response, error) {
 	query.Set("database", a.options.Auth.Database)
 	for name, value := range sql.Pinned() {
 		query.Set(name, value)
@@ -316,23 +330,7 @@ func (a *Asker) post(ctx context.Context, query url.Values, text string) (respon
 		query.Set(name, value)
 	}
 	query.Set(maxExecutionTime, strconv.Itoa(int(a.timeout/time.Second)))
-	for _, address := range a.addresses {
-		var request *http.Request
-		request, err = http.NewRequestWithContext(ctx, http.MethodPost, address+"?"+query.Encode(), strings.NewReader(text))
-		if err != nil {
-			return nil, err
-		}
-		for name, value := range a.options.HttpHeaders {
-			request.Header.Set(name, value)
-		}
-		if a.options.Auth.Username != "" {
-			request.SetBasicAuth(a.options.Auth.Username, a.options.Auth.Password)
-		}
-		if response, err = a.client.Do(request); err == nil {
-			return response, nil
-		}
-	}
-	return nil, err
+	return a.toOne(ctx, query.Encode(), text)
 }
 
 func (a *Asker) read(response *http.Response, q sql.Question) ([]byte, error) {
