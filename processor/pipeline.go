@@ -95,7 +95,7 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	p.payments.AtOnce = paymentsAtOnce
 	p.clicks.Gather = gatherClicks
 	p.held = consume.NewHeld(store, payments, p.workspaces.Released, registry, log)
-	p.servers = &consume.Servers{Ask: store.Server, Log: log, Changed: func() {
+	p.servers = &consume.Servers{Ask: store.Server, Answered: store.Answered, Log: log, Changed: func() {
 		clicks.Forget()
 		p.recomputer.Forget()
 		p.payments.RewindNow()

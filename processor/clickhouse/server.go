@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,18 +18,61 @@ import (
 
 // Server is one process of ClickHouse.
 type Server struct {
-	Name   string        // its host and the UUID of its data directory
-	Uptime time.Duration // since it was started, in whole seconds
+	Name    string        // its host and the UUID of its data directory
+	Display string        // what it calls itself in answers over HTTP; others may have the same (display_name)
+	Uptime  time.Duration // since it was started, in whole seconds
 }
 
 // Server returns which server answers. It tries once.
 func (s *Store) Server(ctx context.Context) (Server, error) {
 	var server Server
 	var seconds uint32
-	err := s.conn.QueryRow(ctx, "SELECT concat(hostName(), ' ', toString(serverUUID())), uptime()").Scan(&server.Name,
-		&seconds)
+	err := s.conn.QueryRow(ctx, "SELECT concat(hostName(), ' ', toString(serverUUID())), displayName(), uptime()").Scan(
+		&server.Name, &server.Display, &seconds)
 	server.Uptime = time.Duration(seconds) * time.Second
 	return server, err
+}
+
+// answered is when which servers answered statements last, by Server.Display.
+type answered struct {
+	mu sync.Mutex
+	at map[string]time.Time
+}
+
+// Answered returns which servers answered statements since it was called before, and when last:
+// behind a balancer they may be others than Server has found. Over the native protocol it is not
+// known.
+func (s *Store) Answered() map[string]time.Time {
+	s.answered.mu.Lock()
+	defer s.answered.mu.Unlock()
+	at := s.answered.at
+	s.answered.at = nil
+	return at
+}
+
+// displayNameHeader is a header of each answer
+// (https://clickhouse.com/docs/interfaces/http#response-headers).
+const displayNameHeader = "X-ClickHouse-Server-Display-Name"
+
+// notedTransport notes which servers answer.
+type notedTransport struct {
+	http.RoundTripper
+	answered *answered
+}
+
+func (t *notedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.RoundTripper.RoundTrip(r)
+	if err == nil {
+		if name := response.Header.Get(displayNameHeader); name != "" {
+			t.answered.mu.Lock()
+			if t.answered.at == nil {
+				t.answered.at = make(map[string]time.Time)
+			}
+			t.answered.at[name] = time.Now()
+			t.answered.mu.Unlock()
+		}
+	}
+	return response, err
 }
 
 // Replicated reports whether the ledger has replicas on other servers, or is a table of tables on

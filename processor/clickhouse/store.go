@@ -32,6 +32,7 @@ type Store struct {
 	metrics                            metrics
 	command                            bool // see OpenCommand
 	failures                           failures
+	answered                           answered
 	ledgerScan, revenueScan, ratesScan pace
 	unpaced                            bool // see OpenUnpaced
 	// encodes: blocks of clicks are encoded here. The driver takes them so over HTTP only, and does
@@ -140,15 +141,22 @@ func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 	if options.ReadTimeout == 0 {
 		options.ReadTimeout = time.Minute
 	}
-	conn, err := clickhouse.Open(options)
+	s := &Store{log: log}
+	if pinned := options.TransportFunc; pinned != nil {
+		options.TransportFunc = func(t *http.Transport) (http.RoundTripper, error) {
+			transport, err := pinned(t)
+			return &notedTransport{transport, &s.answered}, err
+		}
+	}
+	s.conn, err = clickhouse.Open(options)
 	if err != nil {
 		return nil, fmt.Errorf("open ClickHouse: %w", err)
 	}
 	auto := promauto.With(reg)
 	compressed := options.Compression != nil && (options.Compression.Method == clickhouse.CompressionLZ4 ||
 		options.Compression.Method == clickhouse.CompressionZSTD)
-	encodes := options.Protocol == clickhouse.HTTP && !compressed
-	return &Store{conn: conn, log: log, encodes: encodes, metrics: metrics{
+	s.encodes = options.Protocol == clickhouse.HTTP && !compressed
+	s.metrics = metrics{
 		rows: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "processor_load_rows_total",
 			Help: "Rows that ClickHouse acknowledged, by table.",
@@ -163,7 +171,8 @@ func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 			Help:    "Time of one statement, by table and verb.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
 		}, []string{"table", "verb"}),
-	}}, nil
+	}
+	return s, nil
 }
 
 // OpenCommand is Open for a command or a page, whose user waits: what an operator must mend, as a

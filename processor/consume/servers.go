@@ -20,8 +20,16 @@ import (
 // Only when b has been silent for a minute is it known to be gone, with what it had not synced. So
 // nothing is settled that was handled since a minute before the last answer of any such server
 // (SettledUntil).
+//
+// That the partitions were read again says nothing of what is handled afterwards: behind a balancer
+// a may be written to after b has answered, and be gone before it says again who it is. Nor need a
+// server that is written to ever have been asked who it is: over HTTP each statement says which one
+// answered it (Answered).
 type Servers struct {
 	Ask func(context.Context) (clickhouse.Server, error) // tries once
+	// Answered returns which servers answered statements since it was called before, by
+	// clickhouse.Server.Display, and when last. Optional.
+	Answered func() map[string]time.Time
 	// Changed is called when another server answers: it makes the consumers read again. It must not
 	// call the Servers.
 	Changed func()
@@ -29,14 +37,18 @@ type Servers struct {
 
 	mu   sync.Mutex
 	last string
-	seen map[string]sighting
+	seen map[string]sighting // by name, or by unasked
 }
 
 // sighting is when a server was started, and when it answered last, both by our own clock.
 type sighting struct {
+	display           string
 	started, answered time.Time
-	missed            bool // the partitions were read again since it answered
+	again             time.Time // when the partitions were read again last, for another server's sake
 }
+
+// unasked is the key of a server that answered statements and has not said yet who it is.
+func unasked(display string) string { return "display name " + display }
 
 const (
 	// askEvery is how often a server is asked who it is, and askTimeout how long it may take to
@@ -83,28 +95,35 @@ func (s *Servers) Run(ctx context.Context) error {
 func (s *Servers) look(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
+	asked := time.Now()
 	server, err := s.Ask(ctx)
-	now := time.Now()
 	if err != nil {
 		return // the statements that are retried say so
 	}
+	if time.Since(asked) > askTimeout {
+		return // this process was paused: what the answer says is of before
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sight(server, now)
+	s.sight(server, asked)
 }
 
-// sight notes that a server answered, and calls Changed if rows may be missing: before SettledUntil
-// passes those rows, so that who asks for it finds the rewind asked for.
+// sight notes that a server answered who was asked now, and calls Changed if rows may be missing:
+// before SettledUntil passes those rows, so that who asks for it finds the rewind asked for.
 func (s *Servers) sight(server clickhouse.Server, now time.Time) {
 	old, known := s.seen[server.Name]
 	started := now.Add(-server.Uptime)
 	restarted := known && started.Sub(old.started) > startSlack
 	switched := s.last != "" && s.last != server.Name && (!known || now.Sub(old.answered) > alternating)
+	if s.seen == nil {
+		s.seen = make(map[string]sighting)
+	}
+	s.sightStatements(server)
 	gone := false
 	for name, other := range s.seen {
 		if name != server.Name && now.Sub(other.answered) > alternating {
 			delete(s.seen, name)
-			gone = gone || !other.missed
+			gone = true
 		}
 	}
 	if restarted || switched || gone {
@@ -112,29 +131,59 @@ func (s *Servers) sight(server clickhouse.Server, now time.Time) {
 			server.Name, "before", s.last, "uptime", server.Uptime, "one is gone", gone)
 		s.Changed()
 		for name, other := range s.seen {
-			other.missed = true
+			other.again = now
 			s.seen[name] = other
 		}
 	}
 	if !known || restarted {
 		old.started = started
 	}
-	if s.seen == nil {
-		s.seen = make(map[string]sighting)
-	}
-	old.answered, old.missed = now, false
+	old.display, old.answered = server.Display, now
 	s.last, s.seen[server.Name] = server.Name, old
+}
+
+// sightStatements notes which servers answered statements, beside one that is being sighted. Of
+// several servers with one display name it is not known which.
+func (s *Servers) sightStatements(server clickhouse.Server) {
+	if s.Answered == nil {
+		return
+	}
+	for display, at := range s.Answered() {
+		if display == server.Display {
+			continue
+		}
+		name, servers := unasked(display), 0
+		for other, seen := range s.seen {
+			if seen.display == display && other != unasked(display) {
+				name, servers = other, servers+1
+			}
+		}
+		if servers > 1 {
+			continue
+		}
+		seen := s.seen[name]
+		seen.display = display
+		if at.After(seen.answered) {
+			seen.answered = at
+		}
+		s.seen[name] = seen
+	}
+	delete(s.seen, unasked(server.Display))
 }
 
 // SettledUntil returns until when no server that is gone unnoticed can have lost what was handled.
 func (s *Servers) SettledUntil() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	oldest := time.Now()
+	until := time.Now().Add(-unsynced)
 	for _, seen := range s.seen {
-		if !seen.missed && seen.answered.Before(oldest) {
-			oldest = seen.answered
+		since := seen.answered.Add(-unsynced)
+		if seen.again.After(since) {
+			since = seen.again
+		}
+		if since.Before(until) {
+			until = since
 		}
 	}
-	return oldest.Add(-unsynced)
+	return until
 }

@@ -44,7 +44,8 @@ func TestServersChanged(t *testing.T) {
 		"a restart unanswered": {concat(repeat(2, one), repeat(30, answer{err: errors.New("refused")}),
 			repeat(2, answer{name: "a", started: 100 * time.Second})), 1},
 		"another":                             {concat(repeat(3, one), repeat(3, two)), 1},
-		"back after a minute":                 {concat(repeat(3, one), repeat(20, two), repeat(3, one)), 2},
+		"another, and the first is gone":      {concat(repeat(3, one), repeat(20, two)), 2},
+		"back after a minute":                 {concat(repeat(3, one), repeat(20, two), repeat(3, one)), 3},
 		"back at once, and the other is gone": {concat(repeat(3, one), repeat(3, two), repeat(20, one)), 2},
 		"a balancer":                          {repeat(30, one, two, one, one, two), 1},
 		"away":                                {concat(repeat(3, one), repeat(30, answer{err: errors.New("refused")}), repeat(3, one)), 0},
@@ -88,27 +89,59 @@ func TestServersSettledUntil(t *testing.T) {
 	began := time.Now().Add(-time.Hour)
 	missed := false
 	s := &Servers{Log: slog.New(slog.DiscardHandler), Changed: func() { missed = true }}
+	statements := map[string]time.Time{}
+	s.Answered = func() map[string]time.Time {
+		all := statements
+		statements = map[string]time.Time{}
+		return all
+	}
 	answers := func(name string, seconds int, missing bool) time.Time {
 		later := time.Duration(seconds) * time.Second
-		now, server := began.Add(later), clickhouse.Server{Name: name, Uptime: time.Hour + later}
+		now, server := began.Add(later), clickhouse.Server{Name: name, Display: "the " + name, Uptime: time.Hour + later}
 		missed = false
 		if s.sight(server, now); missed != missing {
 			t.Errorf("%s answers after %d s: read again %t, want %t", name, seconds, missed, missing)
 		}
 		return now
 	}
-	settled := func(want time.Time) {
+	settled := func(seconds int) {
 		t.Helper()
-		if got := s.SettledUntil(); !got.Equal(want.Add(-unsynced)) {
-			t.Errorf("settled until %s, want a minute before %s", got, want)
+		if got := s.SettledUntil().Sub(began); got != time.Duration(seconds)*time.Second {
+			t.Errorf("settled until %s, want %d s", got, seconds)
 		}
 	}
+	minute := int(unsynced / time.Second)
 	answers("a", 0, false)
 	answers("b", 5, true)
-	lastOfB := answers("b", 10, false)
-	settled(lastOfB) // the partitions are read again since a has answered
-	answers("a", 15, false)
-	answers("a", 70, false)
-	settled(lastOfB) // b may be gone
-	settled(answers("a", 71, true))
+	answers("b", 10, false)
+	settled(10 - minute)
+	answers("b", 61, true)
+	settled(61 - minute) // a is gone, and what it took after b had answered is read again
+	answers("a", 100, true)
+	answers("b", 105, false)
+	answers("a", 110, false)
+	answers("a", 165, false)
+	settled(100) // b may be gone, with what it has taken since the partitions were read again
+	answers("a", 166, true)
+	settled(166 - minute)
+
+	statements["the c"] = began.Add(167 * time.Second)
+	answers("a", 170, false)
+	settled(167 - minute) // it has not said yet who it is
+	statements["the c"] = began.Add(172 * time.Second)
+	answers("a", 175, false)
+	answers("a", 232, false)
+	settled(172 - minute)
+	answers("a", 233, true) // and never will
+	settled(233 - minute)
+
+	statements["the d"] = began.Add(234 * time.Second)
+	answers("a", 235, false)
+	answers("d", 240, true)
+	statements["the a"] = began.Add(290 * time.Second)
+	answers("d", 295, false)
+	answers("d", 350, false) // a has answered statements since it was asked
+	settled(240)
+	answers("d", 351, true)
+	settled(351 - minute)
 }

@@ -64,7 +64,7 @@ func (r *run) settle() {
 		}
 	}
 	r.note("everything is handled")
-	time.Sleep(2*r.server.layout.lag + healing)
+	time.Sleep(2*r.server.layout.lag + healing + 2*background)
 	r.check(true)
 	time.Sleep(max(0, time.Until(r.rates.last()), time.Until(r.epoch.Add(dayEnd))) + 3*sweep)
 }

@@ -123,6 +123,28 @@ func drawOutlived(rng *rand.Rand, members int) []fault {
 	return []fault{f}
 }
 
+// drawVanishing makes a replica that has just been written to silent for longer than a minute, with
+// everything that it had not passed on: often soon after the processors began, when no other one may
+// have answered yet who it is.
+func drawVanishing(rng *rand.Rand, l layout) []fault {
+	if l.replicas == 1 || rng.IntN(3) > 0 {
+		return nil
+	}
+	at := time.Duration(rng.Int64N(int64(span))).Truncate(time.Millisecond)
+	if rng.IntN(2) == 0 {
+		at = at / 8
+	}
+	away := 80*time.Second + time.Duration(rng.IntN(400))*100*time.Millisecond
+	f := statement(&statementFault{verb: "insert", table: []string{"identities", "facts", "ledger", "clicks",
+		"leads"}[rng.IntN(5)], trouble: vanishes, skip: rng.IntN(4), hits: 1, delay: away, lost: 59 * time.Second})
+	begin := f.do
+	f.at, f.do = at, func(r *run) {
+		begin(r)
+		time.Sleep(away + 10*time.Second) // the other faults are not over before
+	}
+	return []fault{f}
+}
+
 func drawFault(rng *rand.Rand, members int) fault {
 	seconds := func(most int) time.Duration { return time.Duration(1+rng.IntN(most*10)) * 100 * time.Millisecond }
 	name := fmt.Sprintf("p%d", 1+rng.IntN(members))

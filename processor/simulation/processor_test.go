@@ -33,6 +33,8 @@ type processor struct {
 
 	replica int // that statements go to
 	routed  bool
+
+	answered map[string]time.Time // which replicas answered statements since it was asked for, and when
 }
 
 // settledUntil is recompute.Recomputer's.
@@ -77,6 +79,9 @@ func (r *run) process(ctx context.Context, p *processor) {
 	}
 	var consumers []*consume.Consumer
 	servers := &consume.Servers{Ask: (&client{r.server, p}).Server, Log: log}
+	if !r.broken.unnamed {
+		servers.Answered = (&client{r.server, p}).Answered
+	}
 	recomputer := recompute.New(recompute.Config{
 		Store: store, Rates: &ownRates{r.rates, p.name}, Log: log,
 		// Outside, the times that a processor compares have a monotonic reading too. Here a wrong
@@ -115,8 +120,11 @@ func (r *run) process(ctx context.Context, p *processor) {
 	}
 	consumers = []*consume.Consumer{consumer("payments", consume.PaymentTopics, money.Handle),
 		consumer("clicks", consume.ClickTopics, clicks.Handle)}
+	var changed time.Time
 	servers.Changed = func() {
-		if r.broken.blind {
+		soon := time.Since(changed) < 2*time.Minute
+		changed = time.Now()
+		if r.broken.blind || r.broken.once && soon {
 			return
 		}
 		clicks.Forget()
@@ -139,6 +147,7 @@ func (r *run) process(ctx context.Context, p *processor) {
 		group.Go(func() error { return recomputer.Mark(ctx) })
 	}
 	group.Go(func() error { return recomputer.Sweep(ctx, sweep) })
+	group.Go(func() error { return recomputer.Background(ctx, background) })
 	err := group.Wait()
 	switch {
 	case err != nil && !errors.Is(err, errKilled):

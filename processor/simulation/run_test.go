@@ -29,6 +29,8 @@ const (
 	drainTimeout = 15 * time.Minute
 	// healing is how long the second looks may take that are due twice the lag after their batches.
 	healing = 5 * time.Second
+	// background is how often a processor looks what is left to be booked under shared names.
+	background = 5 * time.Second
 )
 
 // run is one schedule: a seed's traffic, its faults, and what came of it.
@@ -52,6 +54,7 @@ type run struct {
 	static   bool // processors are static members
 	members  int
 	rewind   time.Duration
+	shared   uint64         // so many sales under a name are left to Background; 0: identity.Most
 	ongoing  sync.WaitGroup // faults that are not over
 	edge     edge
 	past     []*kgo.Record // of topics that were made again
@@ -112,6 +115,9 @@ func simulated(t *testing.T, seed uint64, b broken) (violations []string, log st
 		// The shorter is less than a replica's lag, and than what ClickHouse loses in a crash.
 		r.rewind = []time.Duration{2 * time.Minute, 3 * time.Second}[stream(9).IntN(2)]
 		r.faults = drawFaults(draw, r.members, b.harder)
+		if shared := stream(14); shared.IntN(3) == 0 {
+			r.shared = shared.Uint64N(4) + 1
+		}
 		r.rates = newRates(stream(3), epoch)
 		r.server = newServer(r, stream(4), stream(6))
 		r.faults = append(r.faults, drawClusterFaults(stream(7), r.server.layout)...)
@@ -125,6 +131,7 @@ func simulated(t *testing.T, seed uint64, b broken) (violations []string, log st
 		}
 		r.faults = append(r.faults, drawThereAndBack(stream(11), r.server.layout)...)
 		r.faults = append(r.faults, drawOutlived(stream(13), r.members)...)
+		r.faults = append(r.faults, drawVanishing(stream(15), r.server.layout)...)
 		r.run()
 		r.writeHistory()
 		violations, log, hash = r.violations, r.transcript(), end(r.server.model)
@@ -156,9 +163,9 @@ func (r *run) violated(format string, args ...any) {
 // transcript returns the whole schedule, to find out why it failed.
 func (r *run) transcript() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d processors (static members: %v), rewind %s, %s, %d records, rates: "+
+	fmt.Fprintf(&b, "seed %d: %d processors (static members: %v), rewind %s, %d sales share a name, %s, %d records, rates: "+
 		"%s\n%s\nfaults, by seconds of "+
-		"virtual time since %s:\n", r.seed, r.members, r.static, r.rewind, r.server.layout, len(r.traffic.sends), r.rates,
+		"virtual time since %s:\n", r.seed, r.members, r.static, r.rewind, r.shared, r.server.layout, len(r.traffic.sends), r.rates,
 		r.clocks,
 		r.epoch.Format(time.RFC3339))
 	for _, f := range r.faults {

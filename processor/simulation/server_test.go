@@ -53,6 +53,7 @@ const (
 	diesAfter  trouble = "dies after"  // the processor, after it was written
 	pauses     trouble = "pauses"      // the processor, before it is written
 	strands    trouble = "strands"     // written and answered, and its replica cannot be reached for a while
+	vanishes   trouble = "vanishes"    // written and answered, and its replica is gone, with what it had not passed on
 	outlives   trouble = "outlives"    // the processor pauses before it is written, while its replica restarts
 )
 
@@ -100,6 +101,7 @@ func (r *run) newModel() *clickhousetest.Model {
 	m := clickhousetest.New(r.tb)
 	m.Now = func() time.Time { return time.Now().Add(r.clocks.clickhouse.off(r.since())) }
 	m.Unequal = func(_, _ ledger.Entry) {} // see server.reset and witness
+	m.Shared = r.shared
 	return m
 }
 
@@ -236,9 +238,20 @@ func (s *server) try(ctx context.Context, p *processor, verb, table string,
 			}
 		case strands:
 			s.unreachable(replica, f.delay)
+		case vanishes:
+			s.crash(replica, f.lost, f.delay)
 		}
 	}
-	return p.life.wait()
+	if err := p.life.wait(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.answered == nil {
+		p.answered = make(map[string]time.Time)
+	}
+	p.answered[replica.String()] = time.Now()
+	return nil
 }
 
 func (s *server) current() *clickhousetest.Model {
@@ -491,15 +504,20 @@ func (c *client) Server(ctx context.Context) (server clickhouse.Server, err erro
 	err = c.execute(ctx, c.p, "server", "", nil, func(m *clickhousetest.Model) error {
 		for _, r := range c.replicas {
 			if r.model == m {
-				server = clickhouse.Server{Name: r.String(), Uptime: time.Since(r.started).Truncate(time.Second)}
+				server = clickhouse.Server{Name: r.String(), Display: r.String(), Uptime: time.Since(r.started).Truncate(time.Second)}
 			}
 		}
 		return nil
 	})
-	if err == nil {
-		err = ctx.Err() // the answer came too late
-	}
 	return server, err
+}
+
+func (c *client) Answered() map[string]time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	answered := c.p.answered
+	c.p.answered = nil
+	return answered
 }
 
 func (c *client) Outdated(ctx context.Context, revised func(currency string, day time.Time) int64, limit int) (

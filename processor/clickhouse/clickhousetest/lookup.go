@@ -27,7 +27,34 @@ func (m *Model) Names(_ context.Context, workspace string, nodes []identity.Node
 func (m *Model) Neighbours(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.cutEdges(workspace, nodes, func(identity.Edge) bool { return true }), nil
+	return m.deferring(m.cutEdges(workspace, nodes, func(identity.Edge) bool { return true })), nil
+}
+
+// deferring leaves the sales and leads out that more than Shared of one type share a name.
+func (m *Model) deferring(edges []identity.Edge) []identity.Edge {
+	if m.Shared == 0 {
+		return edges
+	}
+	type group struct {
+		name identity.Node
+		typ  string
+	}
+	shares := func(e identity.Edge) bool { return !e.IsName() && e.A.Touches(e.B) && e.Beyond == 0 }
+	sizes := make(map[group]uint64)
+	for _, e := range edges {
+		if shares(e) {
+			sizes[group{e.A, e.B.Type()}]++
+		}
+	}
+	edges = slices.DeleteFunc(edges, func(e identity.Edge) bool {
+		return shares(e) && sizes[group{e.A, e.B.Type()}] > m.Shared
+	})
+	for g, n := range sizes {
+		if n > m.Shared {
+			edges = append(edges, identity.Edge{A: g.name, B: identity.New(g.typ, ""), Beyond: n})
+		}
+	}
+	return edges
 }
 
 func (m *Model) cutEdges(workspace string, nodes []identity.Node, among func(identity.Edge) bool) []identity.Edge {

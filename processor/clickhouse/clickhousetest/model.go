@@ -27,6 +27,9 @@ import (
 type Model struct {
 	Now     func() time.Time               // the server's clock
 	Unequal func(before, row ledger.Entry) // two rows of one entry and version differ; New's fails the test
+	// Shared is how many sales or leads of one type may share a name before they are left to
+	// Recomputer.Background; 0: identity.Most.
+	Shared uint64
 
 	mu     sync.Mutex
 	clicks map[string]clickhouse.ClickRow
@@ -72,7 +75,7 @@ func (m *Model) Clone() *Model {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return &Model{
-		Now: m.Now, Unequal: m.Unequal, clicks: maps.Clone(m.clicks), events: maps.Clone(m.events), facts: m.facts.clone(),
+		Now: m.Now, Unequal: m.Unequal, Shared: m.Shared, clicks: maps.Clone(m.clicks), events: maps.Clone(m.events), facts: m.facts.clone(),
 		edges: m.edges.clone(), firsts: maps.Clone(m.firsts), leads: maps.Clone(m.leads),
 		ledger: maps.Clone(m.ledger), dead: maps.Clone(m.dead), deferred: maps.Clone(m.deferred),
 	}
