@@ -266,6 +266,16 @@ func TestDistinct(t *testing.T) {
 			t.Errorf("%v, %v", got, err)
 		}
 	}
+	// What only the poorer description says is kept, and the poorer never wins by coming later.
+	report.Created, history.Created = time.Unix(59, 0), time.Unix(0, 0)
+	history.Presented, history.PresentedAmount, history.Category = "eur", 4500, "payment"
+	full := report
+	full.Presented, full.PresentedAmount = "eur", 4500
+	for _, list := range [][]Transaction{{history, report}, {report, history}, {history, report, history}} {
+		if got, err := distinct(list); err != nil || !slices.Equal(got, []Transaction{full}) {
+			t.Errorf("%v, %v", got, err)
+		}
+	}
 	changed := report
 	changed.Amount = 49
 	if _, err := distinct([]Transaction{report, changed}); err == nil || !strings.Contains(err.Error(), "txn_1") {

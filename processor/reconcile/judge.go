@@ -44,7 +44,8 @@ func (c *comparison) judge(ctx context.Context) error {
 	slices.SortFunc(c.report.Differences, func(x, y Difference) int {
 		return cmp.Or(
 			cmp.Compare(x.Day, y.Day), cmp.Compare(x.Finding, y.Finding), cmp.Compare(x.Object, y.Object),
-			cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Stripe, y.Stripe), cmp.Compare(x.Booked, y.Booked),
+			cmp.Compare(x.Kind, y.Kind), cmp.Compare(x.Stripe, y.Stripe), cmp.Compare(x.Currency, y.Currency),
+			cmp.Compare(x.Booked, y.Booked), cmp.Compare(x.Expected, y.Expected), cmp.Compare(x.Cause, y.Cause),
 		)
 	})
 	c.report.Verdict = c.report.verdict()

@@ -60,7 +60,8 @@ func (r *row) covered() bool { return r.sum+r.outside == r.Amount }
 // of them is.
 type movement struct {
 	Transaction
-	names map[string]int
+	names     map[string]int
+	customers []string // whose money it is; several where a customer is an account, too
 }
 
 // Compare finds an entry for every transaction, and a transaction for every entry.
@@ -129,35 +130,72 @@ func OfAccount(transactions []Transaction, account string) ([]Transaction, error
 }
 
 // distinct returns every balance transaction once: exports of two months may overlap, and one that
-// counted twice would answer to an entry that is booked twice. Of two descriptions of one, that
-// which names the payment intent stays.
+// counted twice would answer to an entry that is booked twice. Two descriptions of one make one that
+// says what either says, whichever is read first.
 func distinct(transactions []Transaction) ([]Transaction, error) {
-	seen := make(map[string]int, len(transactions))
-	var list []Transaction
-	for _, t := range transactions {
-		i, again := seen[t.ID]
+	list := slices.Clone(transactions)
+	slices.SortFunc(list, func(x, y Transaction) int { return cmp.Or(cmp.Compare(x.ID, y.ID), x.fuller(&y)) })
+	kept := list[:0]
+	for _, t := range list {
+		last := len(kept) - 1
 		switch {
-		case !again:
-			seen[t.ID] = len(list)
-			list = append(list, t)
-		case list[i].Currency != t.Currency || list[i].Amount != t.Amount:
+		case last < 0 || kept[last].ID != t.ID:
+			kept = append(kept, t)
+		case kept[last].Currency != t.Currency || kept[last].Amount != t.Amount:
 			return nil, fmt.Errorf("balance transaction %s is there twice, with different amounts "+
 				"(hint: is one of the files changed, or of another account?)", t.ID)
-		case list[i].Unnamed:
-			list[i] = t
+		default:
+			kept[last].complete(&t)
 		}
 	}
-	partWon(list)
-	return list, nil
+	slices.SortStableFunc(kept, func(x, y Transaction) int { return x.Created.Compare(y.Created) })
+	partWon(kept)
+	return kept, nil
+}
+
+// fuller compares two descriptions of one balance transaction; the one that says more is the first.
+// The API and the itemised report name what belongs to it and its category, and the balance history
+// writes no seconds.
+func (t *Transaction) fuller(o *Transaction) int {
+	last := func(x, y bool) int {
+		switch {
+		case x == y:
+			return 0
+		case x:
+			return 1
+		}
+		return -1
+	}
+	return cmp.Or(
+		last(t.Unnamed, o.Unnamed), last(t.Zoneless, o.Zoneless), o.Created.Compare(t.Created),
+		last(t.Presented == "", o.Presented == ""), cmp.Compare(t.Category, o.Category), cmp.Compare(t.Source, o.Source),
+		cmp.Compare(t.ChargeID, o.ChargeID), cmp.Compare(t.IntentID, o.IntentID), cmp.Compare(t.CustomerID, o.CustomerID),
+		cmp.Compare(t.Presented, o.Presented), cmp.Compare(t.PresentedAmount, o.PresentedAmount),
+		cmp.Compare(t.Account, o.Account),
+	)
+}
+
+// complete fills in what another description of the same balance transaction says.
+func (t *Transaction) complete(o *Transaction) {
+	for _, text := range []struct{ to, from *string }{
+		{&t.Account, &o.Account}, {&t.Source, &o.Source}, {&t.ChargeID, &o.ChargeID}, {&t.IntentID, &o.IntentID},
+		{&t.CustomerID, &o.CustomerID},
+	} {
+		*text.to = cmp.Or(*text.to, *text.from)
+	}
+	if t.Presented == "" {
+		t.Presented, t.PresentedAmount = o.Presented, o.PresentedAmount
+	}
 }
 
 // partWon takes back what the customer saw of a dispute that was won in part, where it was settled
 // in another currency than theirs: the export then has the whole claim for the part that came back,
 // and how much that is in their currency is not said.
 func partWon(list []Transaction) {
-	lost := make(map[string]*Transaction)
+	lost := make(map[string]*Transaction) // the largest withdrawal of each dispute
 	for i := range list {
-		if t := &list[i]; t.Kind() == stripe.Dispute {
+		t := &list[i]
+		if t.Kind() == stripe.Dispute && (lost[t.Source] == nil || t.Amount < lost[t.Source].Amount) {
 			lost[t.Source] = t
 		}
 	}
@@ -176,8 +214,7 @@ func partWon(list []Transaction) {
 	}
 }
 
-// sales returns the transactions that move a sale's money, in the order of their days, and reports
-// the others.
+// sales returns the transactions that move a sale's money, in their order, and reports the others.
 func (c *comparison) sales(transactions []Transaction) []Transaction {
 	var list []Transaction
 	for _, t := range transactions {
@@ -199,9 +236,6 @@ func (c *comparison) sales(transactions []Transaction) []Transaction {
 			})
 		}
 	}
-	slices.SortStableFunc(list, func(x, y Transaction) int {
-		return cmp.Or(x.Created.Compare(y.Created), cmp.Compare(x.ID, y.ID))
-	})
 	return list
 }
 
@@ -229,10 +263,7 @@ func (c *comparison) match(ctx context.Context, part []Transaction) error {
 		return err
 	}
 	for _, t := range part {
-		m := movement{Transaction: t, names: steps(graph, nodesOf(t))}
-		if m.CustomerID == "" {
-			m.CustomerID = customerOf(graph, t)
-		}
+		m := movement{Transaction: t, names: steps(graph, nodesOf(t)), customers: customersOf(graph, t)}
 		if !c.exact(m) {
 			c.open = append(c.open, m)
 		}
@@ -283,15 +314,19 @@ func steps(graph *identity.Graph, from []identity.Node) map[string]int {
 	return found
 }
 
-func customerOf(graph *identity.Graph, t Transaction) string {
+func customersOf(graph *identity.Graph, t Transaction) []string {
+	if t.CustomerID != "" {
+		return []string{t.CustomerID}
+	}
+	var customers []string
 	for _, n := range nodesOf(t) {
 		for _, e := range graph.From(n) {
 			if e.B.Type() == identity.Customer {
-				return e.B.Value()
+				customers = append(customers, e.B.Value())
 			}
 		}
 	}
-	return ""
+	return customers
 }
 
 // charge returns the charge that a movement is of; empty if it is not said.
@@ -354,9 +389,16 @@ func (m *movement) nearestIntent() string {
 	return nearest
 }
 
-// apart is how far an entry is from a transaction: in names, then in time.
-func (m *movement) apart(r *row) (names int, span time.Duration) {
-	return m.names[r.ObjectID], m.Created.Sub(r.OccurredAt).Abs()
+// rank says under which of a movement's names its entry is looked for first: the one under which
+// the ledger books it. An entry under another name is the one that is there twice.
+func (m *movement) rank(r *row) int {
+	switch {
+	case m.Kind() == stripe.Payment && strings.HasPrefix(r.ObjectID, "pi_"):
+		return 0
+	case r.ObjectID == m.Source:
+		return 1
+	}
+	return 2
 }
 
 // exact gives m the nearest free entry of its own currency and amount, and reports whether there is
@@ -380,9 +422,19 @@ func (c *comparison) exact(m movement) bool {
 }
 
 func (m *movement) nearer(r, than *row) bool {
-	n1, t1 := m.apart(r)
-	n2, t2 := m.apart(than)
-	return cmp.Or(cmp.Compare(n1, n2), cmp.Compare(t1, t2), cmp.Compare(r.EntryID, than.EntryID)) < 0
+	return cmp.Or(
+		cmp.Compare(m.rank(r), m.rank(than)), cmp.Compare(m.names[r.ObjectID], m.names[than.ObjectID]),
+		cmp.Compare(m.Created.Sub(r.OccurredAt).Abs(), m.Created.Sub(than.OccurredAt).Abs()), r.before(than),
+	) < 0
+}
+
+// before orders entries by what they say. Their ids are hashes, and come last: entries that differ
+// in nothing else may be exchanged.
+func (r *row) before(o *row) int {
+	return cmp.Or(
+		r.OccurredAt.Compare(o.OccurredAt), cmp.Compare(r.ObjectID, o.ObjectID), cmp.Compare(r.Amount, o.Amount),
+		cmp.Compare(r.SaleID, o.SaleID), cmp.Compare(r.CustomerID, o.CustomerID), cmp.Compare(r.EntryID, o.EntryID),
+	)
 }
 
 // closest gives m an entry of another amount, and reports whether there is one. An entry whose

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"tributary/processor/stripe"
 )
@@ -13,29 +14,41 @@ import (
 // they add up to nothing, and the ledger may rightly have neither.
 // https://docs.stripe.com/reports/reporting-categories (charge_failure)
 func (c *comparison) failures() {
-	for i := 0; i < len(c.open); i++ {
-		failed := c.open[i]
-		if failed.Category != chargeFailure {
-			continue
+	gone := make(map[string]bool) // ids of transactions
+	for _, sameCharge := range []bool{true, false} {
+		for i := range c.open {
+			failed := &c.open[i]
+			if failed.Category != chargeFailure || gone[failed.ID] {
+				continue
+			}
+			for j := len(c.open) - 1; j >= 0; j-- { // the latest: an intent may be paid again
+				paid := &c.open[j]
+				if gone[paid.ID] || !paid.failedAs(failed, sameCharge) {
+					continue
+				}
+				c.report.add(Difference{
+					Finding: Failed, Day: dayOf(failed.Created), Kind: stripe.Payment, Object: paid.Source, Stripe: paid.ID,
+					Currency: paid.Currency, Expected: paid.Amount,
+					Cause: "the payment failed after Stripe had counted it; " + failed.ID + " takes it back",
+				})
+				gone[paid.ID], gone[failed.ID] = true, true
+				break
+			}
 		}
-		at := slices.IndexFunc(c.open, func(m movement) bool {
-			return m.Kind() == stripe.Payment && m.Currency == failed.Currency && m.Amount == -failed.Amount &&
-				(m.Source == failed.Source || m.Source == failed.ChargeID || m.IntentID != "" && m.IntentID == failed.IntentID)
-		})
-		if at < 0 {
-			continue
-		}
-		paid := c.open[at]
-		c.report.add(Difference{
-			Finding: Failed, Day: dayOf(failed.Created), Kind: stripe.Payment, Object: paid.Source, Stripe: paid.ID,
-			Currency: paid.Currency, Expected: paid.Amount,
-			Cause: "the payment failed after Stripe had counted it; " + failed.ID + " takes it back",
-		})
-		c.open = slices.Delete(c.open, max(i, at), max(i, at)+1)
-		c.open = slices.Delete(c.open, min(i, at), min(i, at)+1)
-		i -= 2
-		i = max(i, -1)
 	}
+	c.open = slices.DeleteFunc(c.open, func(m movement) bool { return gone[m.ID] })
+}
+
+// failedAs reports whether a failure takes back the payment: by its charge, or, where the export
+// does not name that, by its payment intent, and then only a payment that is not later.
+func (m *movement) failedAs(failed *movement, sameCharge bool) bool {
+	if m.Kind() != stripe.Payment || m.Currency != failed.Currency || m.Amount != -failed.Amount {
+		return false
+	}
+	if sameCharge {
+		return m.Source == failed.Source || m.Source == failed.ChargeID
+	}
+	return m.IntentID != "" && m.IntentID == failed.IntentID && failed.charge() == "" && !m.Created.After(failed.Created)
 }
 
 // transfers takes away what a platform passed on to the connected account that is compared, or took
@@ -98,50 +111,68 @@ func (c *comparison) uncovered() []*row {
 			list = append(list, r)
 		}
 	}
-	slices.SortFunc(list, func(x, y *row) int {
-		return cmp.Or(
-			x.OccurredAt.Compare(y.OccurredAt), cmp.Compare(x.ObjectID, y.ObjectID), cmp.Compare(x.EntryID, y.EntryID),
-		)
-	})
+	slices.SortFunc(list, (*row).before)
 	return list
 }
 
 // pair matches the entries that name no charge with the transactions of the same amount that name
 // no entry. Since API version 2025-03-31.basil a charge does not name its invoice, and some exports
 // name nothing. Such a match is likely but not proved, so it is reported.
+//
+// The likeliest pairs of all are made first: those of one customer, then those that are nearest in
+// time. Otherwise an entry would take the transaction of the next one.
 func (c *comparison) pair() {
+	type couple struct {
+		r    *row
+		open int // index of the transaction
+	}
+	var couples []couple
 	for _, r := range c.uncovered() {
 		if len(r.answers) > 0 || r.outside != 0 {
 			continue
 		}
 		doubled := len(c.sameMoney(r, (*row).belongsTo)) > 0
-		best := -1
 		for i := range c.open {
 			m := &c.open[i]
 			currency, amount, ok := m.presented(r.Currency)
-			span := m.Created.Sub(r.OccurredAt).Abs()
-			if !ok || m.Kind() != r.Kind || currency != r.Currency || amount != r.Amount || span > nearby ||
-				!m.mayBe(r, doubled) {
-				continue
+			if ok && m.Kind() == r.Kind && currency == r.Currency && amount == r.Amount &&
+				m.Created.Sub(r.OccurredAt).Abs() <= nearby && m.mayBe(r, doubled) {
+				couples = append(couples, couple{r, i})
 			}
-			if best < 0 || span < c.open[best].Created.Sub(r.OccurredAt).Abs() {
-				best = i
-			}
-		}
-		if best >= 0 {
-			r.byAmount = true
-			r.answer(c.open[best].Transaction)
-			c.open = slices.Delete(c.open, best, best+1)
 		}
 	}
+	likeliness := func(p couple) (stranger int, span time.Duration) {
+		if m := &c.open[p.open]; !m.ownedBy(p.r) {
+			stranger = 1
+		}
+		return stranger, c.open[p.open].Created.Sub(p.r.OccurredAt).Abs()
+	}
+	slices.SortStableFunc(couples, func(x, y couple) int {
+		s1, t1 := likeliness(x)
+		s2, t2 := likeliness(y)
+		return cmp.Or(cmp.Compare(s1, s2), cmp.Compare(t1, t2))
+	})
+	paired := make(map[string]bool) // ids of transactions
+	for _, p := range couples {
+		if m := &c.open[p.open]; !paired[m.ID] && !p.r.byAmount {
+			p.r.byAmount, paired[m.ID] = true, true
+			p.r.answer(m.Transaction)
+		}
+	}
+	c.open = slices.DeleteFunc(c.open, func(m movement) bool { return paired[m.ID] })
+}
+
+// ownedBy reports whether the transaction and the entry are of one customer, as both say.
+func (m *movement) ownedBy(r *row) bool {
+	return r.CustomerID != "" && slices.Contains(m.customers, r.CustomerID)
 }
 
 // mayBe reports whether nothing contradicts that the transaction moved the money of an entry of the
 // same amount. doubled says that another entry is likely the same money: then only the same
 // customer is reason enough.
 func (m *movement) mayBe(r *row, doubled bool) bool {
-	same := m.CustomerID != "" && m.CustomerID == r.CustomerID
-	if m.CustomerID != "" && r.CustomerID != "" && !same || doubled && !same {
+	same := m.ownedBy(r)
+	if len(m.customers) > 0 && r.CustomerID != "" && !same || doubled && !same {
 		return false
 	}
 	nameless := strings.HasPrefix(r.ObjectID, "in_") || strings.HasPrefix(r.ObjectID, "cs_")
@@ -169,9 +200,14 @@ func (c *comparison) sameMoney(r *row, tied func(r, o *row) bool) []*row {
 		}
 	}
 	slices.SortFunc(near, func(x, y *row) int {
-		return cmp.Or(x.OccurredAt.Compare(y.OccurredAt), cmp.Compare(x.EntryID, y.EntryID))
+		return cmp.Or(
+			cmp.Compare(x.OccurredAt.Sub(r.OccurredAt).Abs(), y.OccurredAt.Sub(r.OccurredAt).Abs()), x.before(y),
+		)
 	})
-	return sumTo(near[:min(len(near), 20)], r.Amount, 3)
+	if one := choose(near, r.Amount, 1); one != nil {
+		return one
+	}
+	return sumTo(near[:min(len(near), 20)], r.Amount, 3) // the combinations of more are too many
 }
 
 // belongsTo reports whether a customer or a name ties two entries.
