@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"tributary/processor/clickhouse"
@@ -79,7 +80,8 @@ func (c *reconcileCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("no workspace lists account %q (hint: --account, and --test for test mode; "+
 			"the workspaces file names the accounts)", c.Account)
 	}
-	scope := reconcile.Scope{Workspace: workspace, Account: c.Account, Livemode: !c.Test, Period: period}
+	scope := reconcile.Scope{Workspace: workspace, Account: c.Account, Livemode: !c.Test, Period: period,
+		Complete: c.API}
 	if c.KeepRates {
 		if err := c.keep(ctx, log, store, scope, transactions); err != nil {
 			return err
@@ -133,23 +135,12 @@ func (c *reconcileCommand) read(ctx context.Context, log *slog.Logger,
 	exponents fx.Exponents,
 ) ([]reconcile.Transaction, reconcile.Period, error) {
 	var list []reconcile.Transaction
-	var first, last time.Time
 	each := func(t reconcile.Transaction) error {
 		list = append(list, t)
-		if first.IsZero() || t.Created.Before(first) {
-			first = t.Created
-		}
-		if t.Created.After(last) {
-			last = t.Created
-		}
 		if len(list)%50_000 == 0 {
 			log.Info("reading Stripe's balance transactions", "so far", len(list))
 		}
 		return ctx.Err()
-	}
-	if c.API {
-		now := time.Now().UTC()
-		first, last = now.AddDate(0, 0, -30), now.AddDate(0, 0, -1)
 	}
 	for _, path := range c.Export {
 		if err := readExport(path, exponents, each); err != nil {
@@ -163,6 +154,12 @@ func (c *reconcileCommand) read(ctx context.Context, log *slog.Logger,
 	if !c.API && len(list) == 0 && (c.From == "" || c.To == "") {
 		return nil, reconcile.Period{}, errors.New("the export holds no balance transaction (hint: --from and --to say " +
 			"for which days it is; or export another period)")
+	}
+	now := time.Now().UTC()
+	first, last := now.AddDate(0, 0, -30), now.AddDate(0, 0, -1)
+	if len(list) > 0 {
+		byTime := func(x, y reconcile.Transaction) int { return x.Created.Compare(y.Created) }
+		first, last = slices.MinFunc(list, byTime).Created, slices.MaxFunc(list, byTime).Created
 	}
 	from, to := first.UTC().Format(time.DateOnly), last.UTC().Format(time.DateOnly)
 	if c.From != "" {
@@ -189,7 +186,10 @@ func (c *reconcileCommand) read(ctx context.Context, log *slog.Logger,
 			"(hint: is it the export of another month?)", period.From.Format(time.DateOnly), period.To.Format(time.DateOnly),
 			first.Format(time.DateOnly), last.Format(time.DateOnly))
 	}
-	return list, period, nil
+	if c.API {
+		return list, period, nil
+	}
+	return list, period, reconcile.Uncut(list, period)
 }
 
 func readExport(path string, exponents fx.Exponents, each func(reconcile.Transaction) error) error {

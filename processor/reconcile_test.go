@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,19 @@ import (
 
 	"tributary/processor/fx"
 )
+
+// page is a page of the API's balance transactions, the newest first.
+func page(newest, oldest string, more bool) string {
+	item := func(day string) string {
+		at, err := time.Parse(time.DateOnly, day)
+		if err != nil {
+			panic(err)
+		}
+		return fmt.Sprintf(`{"id":"txn_%[1]s","object":"balance_transaction","amount":4900,"currency":"usd","created":%[2]d,`+
+			`"reporting_category":"charge","source":"ch_%[1]s"}`, day, at.Unix())
+	}
+	return fmt.Sprintf(`{"object":"list","data":[%s,%s],"has_more":%t}`, item(newest), item(oldest), more)
+}
 
 // A report that says nothing of the days that are asked for proves nothing about them.
 func TestReportOfAnotherPeriod(t *testing.T) {
@@ -24,6 +38,11 @@ func TestReportOfAnotherPeriod(t *testing.T) {
 		"nothing, and no period": {text: header, want: "--from and --to"},
 		"an empty list":          {text: `{"object":"list","data":[]}`, want: "--from and --to"},
 		"backwards":              {text: header + row, from: "2026-03-16", want: "before it begins"},
+		"the first page of two":  {text: page("2026-03-15", "2026-03-02", true), want: "has_more is true"},
+		"of it the later part":   {text: page("2026-03-15", "2026-03-02", true), from: "2026-03-03"},
+		"both pages":             {text: page("2026-03-15", "2026-03-02", true) + page("2026-03-02", "2026-03-01", false)},
+		"both, the last first":   {text: page("2026-03-02", "2026-03-01", false) + page("2026-03-15", "2026-03-02", true)},
+		"a page of nothing":      {text: `{"object":"list","data":[],"has_more":true}`, want: "there is more"},
 		"a summary":              {text: "reporting_category,currency,count,gross\ncharge,usd,1,49.00\n", want: "itemised"},
 	} {
 		path := filepath.Join(t.TempDir(), "export.csv")

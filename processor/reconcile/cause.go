@@ -57,7 +57,8 @@ func (c *comparison) whyUnproven(r *row) string {
 	}
 	if before := c.paidBefore(r); before != nil {
 		return fmt.Sprintf("maybe the same money as %s of %s, attached to the invoice later, and no event ties the two: "+
-			"subscribe the endpoint to invoice_payment.paid", before.ObjectID, dayOf(before.OccurredAt))
+			"subscribe the endpoint to invoice_payment.paid and invoice_payment.detached",
+			before.ObjectID, dayOf(before.OccurredAt))
 	}
 	for _, m := range c.open {
 		currency, amount, ok := m.presented(r.Currency)
@@ -66,27 +67,64 @@ func (c *comparison) whyUnproven(r *row) string {
 		}
 	}
 	cause := "no balance transaction in the export answers to it, and no event says that it was paid outside Stripe"
-	if c.scope.Period.End().Sub(r.OccurredAt) < nearby {
+	switch {
+	case c.scope.Complete:
+	case r.OccurredAt.After(c.report.last):
 		cause += "; the export may end before it"
+	case r.OccurredAt.Before(c.report.first):
+		cause += "; the export may begin after it"
 	}
 	return cause + ": ask processor explain " + r.ObjectID
 }
 
+// attachedWithin is how long before an invoice a payment may have been made that is taken for its
+// own. It is shorter than a month: a renewal has the price of the one before.
+const attachedWithin = 28 * 24 * time.Hour
+
 // paidBefore returns the latest earlier payment of an invoice's customer and amount, of which
-// Stripe's balance has the money; nil if there is none. A seller may attach a payment that was made
-// before the invoice was issued. https://docs.stripe.com/api/invoices/attach_payment
+// Stripe's balance has the money, or which is from before the period; nil if there is none. A
+// seller may attach a payment that was made before the invoice was issued, and one that was taken
+// off another invoice. https://docs.stripe.com/api/invoices/attach_payment
 func (c *comparison) paidBefore(r *row) (latest *row) {
-	if r.Kind != stripe.Payment || !strings.HasPrefix(r.ObjectID, "in_") || r.CustomerID == "" {
+	if !r.mayBeAttached() {
 		return nil
 	}
 	for _, o := range c.rows {
-		if o.booked() && o.Kind == r.Kind && o.CustomerID == r.CustomerID && o.Currency == r.Currency &&
-			o.Amount == r.Amount && len(o.answers) > 0 && !o.byAmount && o.OccurredAt.Before(r.OccurredAt) &&
-			!strings.HasPrefix(o.ObjectID, "in_") && (latest == nil || o.OccurredAt.After(latest.OccurredAt)) {
+		answered := len(o.answers) > 0 && !o.byAmount || o.OccurredAt.Before(c.scope.Period.From)
+		span := r.OccurredAt.Sub(o.OccurredAt)
+		if answered && o.booked() && o.Kind == r.Kind && o.CustomerID == r.CustomerID && o.Currency == r.Currency &&
+			o.Amount == r.Amount && 0 < span && span < attachedWithin &&
+			(latest == nil || o.OccurredAt.After(latest.OccurredAt) ||
+				o.OccurredAt.Equal(latest.OccurredAt) && o.before(latest) < 0) {
 			latest = o
 		}
 	}
 	return latest
+}
+
+// mayBeAttached reports whether an entry is of an invoice that nothing answers to, of a customer
+// whose earlier payment may be its own.
+func (r *row) mayBeAttached() bool {
+	return r.booked() && r.Kind == stripe.Payment && strings.HasPrefix(r.ObjectID, "in_") && r.CustomerID != "" &&
+		len(r.answers) == 0 && r.outside != r.Amount
+}
+
+// readEarlier reads the payments from before the period that an unproven invoice of it may have
+// been paid by.
+func (c *comparison) readEarlier(ctx context.Context) error {
+	customers := make(map[string]bool)
+	for _, r := range c.rows {
+		if r.inPeriod && r.mayBeAttached() {
+			customers[r.CustomerID] = true
+		}
+	}
+	if len(customers) == 0 {
+		return nil
+	}
+	rows, err := paidBy(ctx, c.ledger, c.scope, slices.Sorted(maps.Keys(customers)),
+		c.scope.Period.From.Add(-attachedWithin), c.scope.Period.From)
+	c.take(rows)
+	return err
 }
 
 // objects returns the ids of what entries are of.

@@ -32,6 +32,16 @@ func bookedBetween(ctx context.Context, s *clickhouse.Store, scope Scope, from, 
 	})
 }
 
+// paidBy returns the entries of payments of customers that moved money in [from, to).
+func paidBy(ctx context.Context, s *clickhouse.Store, scope Scope, customers []string, from, to time.Time) (
+	[]BookedRow, error,
+) {
+	return booked(ctx, s, customers, func(part []string) (string, []any) {
+		return entryColumns + `kind = 'payment' AND occurred_at >= ? AND occurred_at < ? AND customer_id IN (?)`,
+			[]any{scope.Workspace, scope.Account, scope.Livemode, from, to, part}
+	})
+}
+
 // bookedUnder returns the entries of the scope under the objects, whatever their day.
 func bookedUnder(ctx context.Context, s *clickhouse.Store, scope Scope, objects []string) ([]BookedRow, error) {
 	return booked(ctx, s, objects, func(part []string) (string, []any) {

@@ -20,11 +20,18 @@ type events struct {
 	whole map[string]bool
 	// outside has, by invoice, invoice payment and credit note, what was paid or given back outside
 	// Stripe, by the object that says so.
-	outside map[string]map[string]int64
+	outside map[string]map[string]said
 	// released has, by charge and payment intent, what was authorised and not captured.
 	released map[string]int64
 	// passedOn names the charges on a connected account that its platform passed on to it.
 	passedOn map[string]bool
+}
+
+// said is a figure of the latest event that tells it.
+type said struct {
+	amount int64
+	at     int64  // when Stripe made the event, Unix seconds
+	event  string // id; of events of one second the greatest counts
 }
 
 // needles is how many ids ClickHouse looks for at once; multiSearchAny takes no more than 255.
@@ -32,7 +39,10 @@ const needles = 200
 
 // body is what is read of an event.
 type body struct {
-	Data struct {
+	ID      string `json:"id"`
+	Type    string `json:"type"`
+	Created int64  `json:"created"`
+	Data    struct {
 		Object struct {
 			payment                                  // an invoice payment
 			Object          string                   `json:"object"`
@@ -72,7 +82,7 @@ type payment struct {
 // proof.
 func (c *comparison) readEvents(ctx context.Context) error {
 	c.events = events{
-		whole: map[string]bool{}, outside: map[string]map[string]int64{}, released: map[string]int64{},
+		whole: map[string]bool{}, outside: map[string]map[string]said{}, released: map[string]int64{},
 		passedOn: map[string]bool{},
 	}
 	rows := c.uncovered()
@@ -149,10 +159,10 @@ func (e *events) read(b *body) {
 			e.whole[o.ID] = true
 		}
 		for i := range o.Payments.Data {
-			e.payment(&o.Payments.Data[i], o.ID)
+			e.payment(b, &o.Payments.Data[i], o.ID)
 		}
 	case "invoice_payment":
-		e.payment(&o.payment, idOf(o.Invoice))
+		e.payment(b, &o.payment, idOf(o.Invoice))
 	case "credit_note":
 		outside := o.OutOfBandAmount
 		var refunds []creditNoteRefund
@@ -162,7 +172,7 @@ func (e *events) read(b *body) {
 				outside += r.AmountRefunded
 			}
 		}
-		e.say(o.ID, o.ID, outside)
+		e.say(b, o.ID, o.ID, outside)
 	case "charge":
 		if idOf(o.Transfer) != "" {
 			e.passedOn[o.ID] = true
@@ -182,23 +192,30 @@ func (e *events) read(b *body) {
 	}
 }
 
-// payment notes a payment that the seller recorded, and Stripe did not make.
+// payment notes a payment that the seller recorded, and Stripe did not make. One that was taken off
+// its invoice pays nothing of it any more.
 // https://docs.stripe.com/api/invoice-payment/object#invoice_payment_object-payment-type
-func (e *events) payment(p *payment, invoice string) {
-	if p.Payment.Type == "payment_record" && (p.Status == "" || p.Status == "paid") {
-		e.say(p.ID, p.ID, p.AmountPaid)
-		e.say(invoice, p.ID, p.AmountPaid)
+func (e *events) payment(b *body, p *payment, invoice string) {
+	if p.Payment.Type != "payment_record" || p.Status != "" && p.Status != "paid" {
+		return
+	}
+	e.say(b, p.ID, p.ID, p.AmountPaid)
+	if b.Type == "invoice_payment.detached" {
+		e.say(b, invoice, p.ID, 0)
+	} else {
+		e.say(b, invoice, p.ID, p.AmountPaid)
 	}
 }
 
-func (e *events) say(object, by string, amount int64) {
-	if amount <= 0 {
-		return
-	}
+// say notes a figure, unless a later event has told another one: queries return events in no order.
+func (e *events) say(b *body, object, by string, amount int64) {
 	if e.outside[object] == nil {
-		e.outside[object] = make(map[string]int64)
+		e.outside[object] = make(map[string]said)
 	}
-	e.outside[object][by] = amount
+	known, told := e.outside[object][by]
+	if !told || b.Created > known.at || b.Created == known.at && b.ID > known.event {
+		e.outside[object][by] = said{max(amount, 0), b.Created, b.ID}
+	}
 }
 
 // release notes what was not captured, by the last capture: the smallest figure.
@@ -220,12 +237,12 @@ func (e *events) outsideOf(r *row) int64 {
 	if e.whole[r.ObjectID] {
 		return left
 	}
-	var said int64
-	for _, amount := range e.outside[r.ObjectID] {
-		said += amount
+	var told int64
+	for _, s := range e.outside[r.ObjectID] {
+		told += s.amount
 	}
 	if left < 0 {
-		return max(left, -said)
+		return max(left, -told)
 	}
-	return min(left, said)
+	return min(left, told)
 }

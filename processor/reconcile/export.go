@@ -15,6 +15,7 @@ import (
 
 	"tributary/processor/csvtable"
 	"tributary/processor/fx"
+	"tributary/processor/stripeapi"
 )
 
 // ReadExport reads balance transactions from a file of Stripe's: the CSV of a balance report
@@ -227,8 +228,9 @@ func readJSON(r io.Reader, each func(Transaction) error) error {
 			return fmt.Errorf("read JSON: %w", err)
 		}
 		var list struct {
-			Object string            `json:"object"`
-			Data   []json.RawMessage `json:"data"`
+			Object  string            `json:"object"`
+			Data    []json.RawMessage `json:"data"`
+			HasMore bool              `json:"has_more"`
 		}
 		items := []json.RawMessage{raw}
 		if raw[0] == '[' {
@@ -237,12 +239,16 @@ func readJSON(r io.Reader, each func(Transaction) error) error {
 			}
 		} else if err := json.Unmarshal(raw, &list); err == nil && list.Object == "list" {
 			items = list.Data
+			if list.HasMore && len(items) == 0 {
+				return stripeapi.ErrNoMore
+			}
 		}
-		for _, item := range items {
+		for i, item := range items {
 			t, err := parseTransaction(item)
 			if err != nil {
 				return err
 			}
+			t.More = list.HasMore && i == len(items)-1
 			if err := each(t); err != nil {
 				return err
 			}

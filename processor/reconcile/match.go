@@ -103,6 +103,9 @@ func Compare(ctx context.Context, ledger *clickhouse.Store, scope Scope, transac
 	c.transfers()
 	c.releases()
 	c.pair()
+	if err := c.readEarlier(ctx); err != nil {
+		return nil, err
+	}
 	return c.report, c.judge(ctx)
 }
 
@@ -127,6 +130,23 @@ func OfAccount(transactions []Transaction, account string) ([]Transaction, error
 	return slices.DeleteFunc(transactions, func(t Transaction) bool {
 		return t.Account != "" && t.Account != account
 	}), nil
+}
+
+// Uncut returns an error if the API's lists end within the period: they begin with the newest
+// transaction, and the oldest page of all must say that no other follows.
+func Uncut(transactions []Transaction, period Period) error {
+	if len(transactions) == 0 {
+		return nil
+	}
+	oldest := slices.MinFunc(transactions, func(x, y Transaction) int { return x.Created.Compare(y.Created) }).Created
+	for i := range transactions {
+		t := &transactions[i]
+		if t.More && t.Created.Equal(oldest) && !t.Created.Before(period.From) {
+			return fmt.Errorf("the list goes on after %s of %s: has_more is true (hint: read the following pages, too, "+
+				"with starting_after=%s, or let --api do it)", t.ID, dayOf(t.Created), t.ID)
+		}
+	}
+	return nil
 }
 
 // distinct returns every balance transaction once: exports of two months may overlap, and one that
@@ -219,7 +239,14 @@ func (c *comparison) sales(transactions []Transaction) []Transaction {
 	var list []Transaction
 	for _, t := range transactions {
 		in := c.scope.Period.contains(t.Created)
+		if in && !c.scope.Complete {
+			c.report.covers(t.Created)
+		}
 		switch {
+		case t.Kind() != "" && t.Amount == 0 && t.PresentedAmount == 0: // as a dispute's fee that comes alone
+			if in {
+				c.report.LeftOut[t.Category+" of nothing"]++
+			}
 		case t.Kind() != "":
 			list = append(list, t)
 			if in {

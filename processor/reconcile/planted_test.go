@@ -69,8 +69,8 @@ func (w *world) event(typ, object string) {
 	id := fmt.Sprintf("evt_%s_%x", typ, sha256.Sum256([]byte(object)))
 	w.events = append(w.events, &schemas.StripeEvent{
 		ID: id, Type: typ, Livemode: true, ReceivedAt: day(1),
-		Body: fmt.Appendf(nil, `{"id":%q,"object":"event","type":%q,"created":1772323200,"data":{"object":%s}}`, id, typ,
-			object),
+		Body: fmt.Appendf(nil, `{"id":%q,"object":"event","type":%q,"created":%d,"data":{"object":%s}}`, id, typ,
+			1772323200+len(w.events), object),
 	})
 }
 
@@ -444,6 +444,39 @@ var faults = []struct {
 		w.paid(1, "price", "cus_price", 12400)
 		w.entry(8, "payment", "in_price", "cus_price", 12500)
 	}, []found{{"unproven", "payment", "in_price", "no event says that it was paid outside Stripe"}}},
+	{"a payment that is booked as its invoice, and as the one that it was attached to later", func(w *world) {
+		w.entry(1, "payment", "in_first", "cus_moved", 12600)
+		w.moved(1, "charge", "ch_moved", "ch_moved", "pi_moved", 12600)
+		w.same("pi_moved", "ch_moved")
+		w.same("pi_moved", "in_first")
+		w.entry(8, "payment", "in_second", "cus_moved", 12600)
+	}, []found{{"unproven", "payment", "in_second", "maybe the same money as in_first of 2026-03-01"}}},
+	{"a payment from before the period, attached within it", func(w *world) {
+		w.entry(-5, "payment", "pi_february", "cus_february", 12700)
+		w.entry(4, "payment", "in_march", "cus_february", 12700)
+	}, []found{{"unproven", "payment", "in_march", "maybe the same money as pi_february of 2026-02-23"}}},
+	{"a renewal, whose price is that of the month before", func(w *world) {
+		w.entry(-24, "payment", "pi_month", "cus_month", 12800)
+		w.entry(4, "payment", "in_month", "cus_month", 12800)
+	}, []found{{"unproven", "payment", "in_month", "no event says that it was paid outside Stripe"}}},
+	{"what the seller recorded and took off, and nothing has paid since", func(w *world) {
+		const record = `{"id":"inpay_off","object":"invoice_payment","invoice":"in_off","amount_paid":4300,"status":"paid",` +
+			`"payment":{"type":"payment_record"}}`
+		w.entry(8, "payment", "in_off", "", 4300)
+		w.event("invoice_payment.paid", record)
+		w.event("invoice_payment.detached", record)
+	}, []found{{"unproven", "payment", "in_off", "no event says"}}},
+	{"what was given back outside Stripe, by the last of three events", func(w *world) {
+		w.entry(8, "refund", "cn_corrected", "", -1000)
+		for _, amount := range []int{700, 1000, 400} {
+			w.event("credit_note.updated", fmt.Sprintf(`{"id":"cn_corrected","object":"credit_note","out_of_band_amount":%d}`,
+				amount))
+		}
+	}, []found{{"outside", "refund", "cn_corrected", ""}, {"unproven", "refund", "cn_corrected", "no event says"}}},
+	{"the fee of a dispute that moved nothing", func(w *world) {
+		w.paid(4, "inquiry", "", 4950)
+		w.moved(5, "dispute", "du_nothing", "", "", 0)
+	}, nil},
 }
 
 // remarked findings are no differences.

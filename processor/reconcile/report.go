@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // ErrDifferences says that the ledger and Stripe's balance are not equal; the report says where.
@@ -19,6 +20,9 @@ type Scope struct {
 	Workspace, Account string
 	Livemode           bool
 	Period             Period
+	// Complete reports that the balance transactions are all of the period's, as of Stripe's API. An
+	// export does not say which days it is of.
+	Complete bool
 }
 
 // Finding says what kind of difference it is.
@@ -84,6 +88,8 @@ type Report struct {
 	Entries      int            `json:"entries"`
 	Lines        []Line         `json:"days"`
 	Differences  []Difference   `json:"differences"`
+
+	first, last time.Time // of an export's transactions within the period; zero if it has none
 }
 
 func newReport(scope Scope) *Report {
@@ -140,11 +146,35 @@ func (r *Report) verdict() string {
 	case err != nil:
 		return strings.ToUpper(err.Error()[:1]) + err.Error()[1:] + "."
 	case r.Transactions == 0 && r.Entries == 0:
-		return "No sale's money moved, on either side."
+		return "No sale's money moved, on either side" + r.days() + "."
 	case outside > 0:
-		return fmt.Sprintf("Equal to the cent, but for what was paid outside Stripe: %s, as events say.", places(outside))
+		return fmt.Sprintf("Equal to the cent%s, but for what was paid outside Stripe: %s, as events say.",
+			r.days(), places(outside))
 	}
-	return "Equal to the cent."
+	return "Equal to the cent" + r.days() + "."
+}
+
+// covers notes that the export has a transaction of a moment.
+func (r *Report) covers(at time.Time) {
+	if r.first.IsZero() || at.Before(r.first) {
+		r.first = at
+	}
+	if at.After(r.last) {
+		r.last = at
+	}
+}
+
+// days says which days of the period the export has transactions of, unless it has some of the
+// first and of the last: of a day outside of them it may say nothing.
+func (r *Report) days() string {
+	first, last := dayOf(r.first), dayOf(r.last)
+	switch {
+	case r.Scope.Complete, first == r.From && last == r.To:
+		return ""
+	case r.first.IsZero():
+		return " (the export has no transaction of these days)"
+	}
+	return fmt.Sprintf(" from %s to %s (the export has no transaction of other days)", first, last)
 }
 
 func (c *comparison) line(day, currency string) *Line {
