@@ -20,13 +20,25 @@ var (
 		`^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[47][0-9a-fA-F]{3}-?[89abAB][0-9a-fA-F]{3}-?[0-9a-fA-F]{12}$`)
 	anyUUID  = regexp.MustCompile(`^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$`)
 	plainHex = regexp.MustCompile(`^(?:0x)?[0-9a-fA-F]+$`)
+
+	// Within a longer name: a UUID that is random, and what may be the hash of something known.
+	withUUID = regexp.MustCompile(`(?:^|[^0-9A-Za-z])[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[47][0-9a-fA-F]{3}-` +
+		`[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}(?:[^0-9A-Za-z]|$)`)
+	withHash = regexp.MustCompile(`[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9a-fA-F]{16,}`)
+	// The lengths of MD5, SHA-1, SHA-256 and SHA-512 in base64. Of the first two, ids of so many
+	// characters are common where they are not padded.
+	digest = regexp.MustCompile(`^(?:[\w+/-]{22}==|[\w+/-]{27}=|[\w+/-]{43}=?|[\w+/-]{86}(?:==)?)$`)
+
+	token   = regexp.MustCompile(`[A-Za-z0-9]+`)
+	segment = regexp.MustCompile(`[A-Z]?[a-z]+|[A-Z]+|[0-9]+`) // of a token: a word, a number, or a part of an id
+	vowel   = regexp.MustCompile(`[aeiouyAEIOUY]`)
 )
 
 // Unguessable reports whether a name looks as if it held some 64 random bits, by its length and
 // alphabet: a random UUID or a nanoid of 16 characters does; user_1042, 90210, an e-mail address or
 // a slug of words does not. Neither does a UUID made of a time or a name (RFC 9562, versions 1, 3,
-// 5 and 6), nor plain hexadecimal digits: they may be the hash of something known, or a counter's
-// id. Text in base64 is judged by what it says.
+// 5 and 6), nor hexadecimal digits: they may be the hash of something known, or a counter's id, also
+// behind a prefix, and so may base64 as long as a hash. Text in base64 is judged by what it says.
 func Unguessable(name string) bool {
 	name = strings.TrimSpace(name)
 	switch {
@@ -34,17 +46,44 @@ func Unguessable(name string) bool {
 		return false
 	case randomUUID.MatchString(name):
 		return true
-	case anyUUID.MatchString(name), plainHex.MatchString(name):
+	case anyUUID.MatchString(name), plainHex.MatchString(name), digest.MatchString(name):
 		return false
+	case withUUID.MatchString(name):
+		return true
+	}
+	if rest := withHash.ReplaceAllString(name, ""); rest != name {
+		return Unguessable(rest)
 	}
 	if text, ok := decoded(name); ok {
 		return Unguessable(text)
 	}
 	found, bothCases := bits(name)
 	if bothCases {
-		return found >= enoughMixed
+		return found >= enoughMixed && !words(name, bothCases)
 	}
-	return found >= enoughBits
+	return found >= enoughBits && !words(name, bothCases)
+}
+
+// words reports whether a name is made of words and numbers for the most part, as JohnSmith1985 and
+// summer_sale_2026_us_east are: people make up such names, and others guess them. A word has three
+// letters or more, a vowel among them. Random ids that are written in one case have long runs of
+// letters, so that there a word or number stands between separators.
+func words(name string, bothCases bool) bool {
+	all, inWords := 0, 0
+	for _, t := range token.FindAllString(name, -1) {
+		all += len(t)
+		segments := segment.FindAllString(t, -1)
+		for _, s := range segments {
+			number := s[0] <= '9' && len(s) >= 2
+			if (bothCases || len(segments) == 1) && (number || len(s) >= 3 && vowel.MatchString(s)) {
+				inWords += len(s)
+			}
+		}
+	}
+	if bothCases {
+		return 6*inWords >= 5*all
+	}
+	return 4*inWords >= 3*all
 }
 
 // decoded returns what a name says in base64, if that is printable text.
