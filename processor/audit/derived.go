@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,12 +112,16 @@ func (a *Audit) compareDerivedOnce(ctx context.Context, since time.Time) ([]Find
 	if err != nil {
 		return nil, fmt.Errorf("compare %s with revenue: %w", rollup.FirstSales, err)
 	}
+	list = nil
 	for l, sales := range differences {
-		findings = append(findings, Finding{Table: rollup.FirstSales, What: "altered", Where: l.Workspace,
+		list = append(list, Finding{Table: rollup.FirstSales, What: "altered", Where: l.Workspace,
 			Key: fmt.Sprintf("livemode %t: sales that are a buyer's first one and are not listed, or the reverse: %d",
 				l.Livemode, sales)})
 	}
-	return findings, nil
+	slices.SortFunc(list, func(x, y Finding) int {
+		return cmp.Or(cmp.Compare(x.Where, y.Where), cmp.Compare(x.Key, y.Key))
+	})
+	return append(findings, list...), nil
 }
 
 // compareDays returns the entries whose day is missing in revenue_days. When a later version of

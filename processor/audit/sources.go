@@ -183,7 +183,7 @@ func greaterLeads(ctx context.Context, live *clickhouse.Store, shadow string) (m
 	}, `SELECT l.workspace, l.lead_id FROM leads AS l FINAL
 INNER JOIN (SELECT workspace, lead_id, version FROM `+clickhouse.Table(shadow, "leads")+` FINAL) AS s
     ON l.workspace = s.workspace AND l.lead_id = s.lead_id
-WHERE l.version > s.version LIMIT `+fmt.Sprint(maxFindings))
+WHERE l.version > s.version ORDER BY l.received_at, l.lead_id LIMIT `+fmt.Sprint(maxFindings))
 	return leads, err
 }
 
