@@ -518,6 +518,12 @@ func TestPlantedFaults(t *testing.T) {
 
 func (w *world) compare(t *testing.T, store *clickhouse.Store, workspace string) *reconcile.Report {
 	t.Helper()
+	w.insert(t, store, workspace)
+	return compare(t, store, workspace, w.transactions)
+}
+
+func (w *world) insert(t *testing.T, store *clickhouse.Store, workspace string) {
+	t.Helper()
 	var edges []clickhouse.EdgeRow
 	for _, n := range w.names {
 		edges = append(edges, clickhouse.EdgeRow{Workspace: workspace, Edge: identity.Edge{A: n[0], B: n[1],
@@ -535,12 +541,18 @@ func (w *world) compare(t *testing.T, store *clickhouse.Store, workspace string)
 		store.InsertEvents(ctx, events)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func compare(
+	t *testing.T, store *clickhouse.Store, workspace string, transactions []reconcile.Transaction,
+) *reconcile.Report {
+	t.Helper()
 	period, err := reconcile.NewPeriod("2026-03-01", "2026-03-10")
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := reconcile.Compare(ctx, store, reconcile.Scope{Workspace: workspace, Livemode: true, Period: period},
-		w.transactions)
+	report, err := reconcile.Compare(t.Context(), store, reconcile.Scope{Workspace: workspace, Livemode: true,
+		Period: period}, transactions)
 	if err != nil {
 		t.Fatal(err)
 	}
