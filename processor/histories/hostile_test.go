@@ -29,11 +29,11 @@ import (
 // hostile sends what anybody may send, under every name that the lives use, and under their
 // variants: clicks and page views that claim it as their id, as an affiliate's or a link's, or a
 // programme for it, leads that claim it as a buyer's id or their click's, and sales of Stripe's
-// that a page reports. Half of it is received at most six minutes before or after money moves. It
-// knows from the beginning all names
-// that can be guessed or stand on the site (affiliates, links, programmes, codes), and the
-// others once all sales are over, as whoever reads a URL later does. Another workspace of the
-// attacker's own knows every name at any time.
+// that a page reports. Half of it is received at most six minutes before or after money moves, some
+// in the same second. It knows from the beginning all names that can be guessed or stand on the
+// site (affiliates, links, programmes, codes), and the others once all sales are over, as whoever
+// reads a URL later does. Another workspace of the attacker's own, with a secret key, knows every
+// name at any time.
 type hostile struct {
 	tb    testing.TB
 	rng   *rand.Rand
@@ -42,6 +42,9 @@ type hostile struct {
 	until time.Time
 	moved []time.Time // when money moved
 	count int
+	// flooded is a name that half of the records claim, more often than a lookup returns edges of one
+	// name; empty: none.
+	flooded string
 	// mentioned is when a click first named somebody an affiliate.
 	mentioned map[string]time.Time
 }
@@ -88,12 +91,15 @@ func newHostile(tb testing.TB, seed uint64, w *traffic.World) *hostile {
 	}
 	slices.Sort(h.names)
 	h.names = slices.DeleteFunc(slices.Compact(h.names), func(n string) bool { return n == "" })
+	if seed%3 == 0 {
+		h.flooded = h.names[h.rng.IntN(len(h.names))]
+	}
 	return h
 }
 
 // variant writes a name in another way now and then: a variant is another name.
 func (h *hostile) variant(name string) string {
-	switch h.rng.IntN(20) {
+	switch h.rng.IntN(28) {
 	case 0:
 		return strings.ToUpper(name)
 	case 1:
@@ -114,6 +120,23 @@ func (h *hostile) variant(name string) string {
 		return "test mode/" + name // that of its names, in the table of names
 	case 9: // a name as that table has it
 		return string(identity.PublicName(identity.New(identity.Affiliate, name)))
+	case 10, 11: // the same, of any type
+		types := []string{identity.Reference, identity.External, identity.Click, identity.Customer, identity.Object,
+			identity.Email, identity.Code, identity.Promotion, identity.Correction, identity.Public}
+		return string(identity.New(types[h.rng.IntN(len(types))], name))
+	case 12: // in letters of full width, which look alike
+		return strings.Map(func(r rune) rune {
+			if '!' <= r && r <= '~' {
+				return r - '!' + '\uff01'
+			}
+			return r
+		}, name)
+	case 13: // with an accent of its own rune, and what prints nothing
+		return name + "\u0301\x00"
+	case 14: // written from the right, and broken
+		return "\u202e" + name + "\r\n" + name
+	case 15:
+		return name[:len(name)-1]
 	}
 	return name
 }
@@ -121,7 +144,12 @@ func (h *hostile) variant(name string) string {
 // moment returns when a record is received, before the end of all lives.
 func (h *hostile) moment() time.Time {
 	if len(h.moved) > 0 && h.rng.IntN(2) == 0 {
-		at := h.moved[h.rng.IntN(len(h.moved))].Add(time.Duration(h.rng.Int64N(int64(12*time.Minute))) - 6*time.Minute)
+		at := h.moved[h.rng.IntN(len(h.moved))]
+		if h.rng.IntN(4) == 0 { // within the second in which money moves
+			at = at.Add(time.Duration(h.rng.Int64N(int64(time.Second))))
+		} else {
+			at = at.Add(time.Duration(h.rng.Int64N(int64(12*time.Minute))) - 6*time.Minute)
+		}
 		if at.Before(h.until) {
 			return at
 		}
@@ -133,6 +161,9 @@ func (h *hostile) moment() time.Time {
 func (h *hostile) record() *kgo.Record {
 	h.count++
 	name := h.names[h.rng.IntN(len(h.names))]
+	if h.flooded != "" && h.rng.IntN(2) == 0 {
+		name = h.flooded
+	}
 	workspace := []string{"default", "default", "default", "evil"}[h.rng.IntN(4)]
 	received := h.moment()
 	if _, ours := schemas.ParseClickID(name); (ours || join.Unguessable(name)) && workspace == "default" {
@@ -147,11 +178,12 @@ func (h *hostile) record() *kgo.Record {
 	click := &schemas.Click{
 		Workspace: workspace, ClickId: id[:], ClickedAt: clicked.UnixMilli(), ReceivedAt: received.UnixMilli(),
 		AffiliateId: "evil", ProgramId: "!evil", LinkId: "evil", Url: "https://shop.example/",
+		Vouched: workspace != "default" && h.rng.IntN(2) == 0, // by the secret key of the attacker's own workspace
 	}
 	lead := &schemas.Lead{
 		Workspace: workspace, LeadId: fmt.Appendf(nil, "%16d", h.count), ReceivedAt: received.UnixMilli(),
 		ClickRef: id.String(), ExternalId: h.variant(name), EventName: "evil", Mode: "async", Quantity: 1,
-		Vouched: new(false),
+		Vouched: new(click.Vouched),
 	}
 	switch h.rng.IntN(10) {
 	case 0:
@@ -220,7 +252,7 @@ type site struct {
 	public bool
 }
 
-// besieged plays a World at a site, between two parts of an attack.
+// besieged plays a World at a site, and an attack before, beside and after it.
 func (s site) besieged(t *testing.T, seed uint64, w *traffic.World, o order, attack []*kgo.Record) *processor {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, uint64(len(o.name))))
@@ -238,10 +270,14 @@ func (s site) besieged(t *testing.T, seed uint64, w *traffic.World, o order, att
 		}
 	}
 	played.sequence = o.arrange(r, list)
-	half := len(attack) / 2
-	attacked(t, played.processor, attack[:half])
+	third := len(attack) / 3
+	attacked(t, played.processor, attack[:third])
+	for _, record := range attack[third : 2*third] {
+		at := r.IntN(len(played.sequence) + 1)
+		played.sequence = slices.Insert(played.sequence, at, delivery{record: record, title: "hostile " + record.Topic})
+	}
 	played.run()
-	attacked(t, played.processor, attack[half:])
+	attacked(t, played.processor, attack[2*third:])
 	return played.processor
 }
 
@@ -323,11 +359,16 @@ func TestHostileClicksMoveNoMoney(t *testing.T) {
 					t.Fatalf("seed %d, %s: %s %s is credited to the attacker: %s by %s", seed, s.name, e.Kind, e.ObjectID,
 						e.MatchRule, e.MatchKey)
 				}
+				if e.Status != before.Status || e.Amount != before.Amount || e.Tax != before.Tax ||
+					e.Currency != before.Currency || e.SaleID != before.SaleID || e.CustomerID != before.CustomerID ||
+					!e.OccurredAt.Equal(before.OccurredAt) {
+					t.Fatalf("seed %d, %s: %+v is booked instead of %+v", seed, s.name, columns(e), columns(before))
+				}
 				same := e.MatchRule == before.MatchRule && e.Click == before.Click
 				first, mentioned := attack.mentioned[e.Click.AffiliateID]
 				weak := !s.public && before.MatchRule == join.RuleNone &&
 					(e.MatchRule == join.RuleReference || e.MatchRule == join.RuleSale) &&
-					mentioned && !first.After(e.OccurredAt)
+					mentioned && first.Before(e.OccurredAt)
 				if !same && !weak {
 					t.Fatalf("seed %d, %s: %s %s was credited by %s to %+v, and is by %s to %+v",
 						seed, s.name, e.Kind, e.ObjectID, before.MatchRule, before.Click, e.MatchRule, e.Click)
@@ -348,10 +389,11 @@ func attacked(t *testing.T, h *processor, list []*kgo.Record) {
 	}
 }
 
-// vouched returns what is stored of the leads that somebody trusted reported, in order.
+// vouched returns what is stored of the leads that somebody whom the seller trusts reported, in
+// order.
 func vouched(leads []ledger.Lead) (list []string) {
 	for _, l := range leads {
-		if l.Vouched {
+		if l.Vouched && l.Workspace == "default" {
 			list = append(list, fmt.Sprintf("%s %q of %s by %s %s: %+v", l.ExternalID, l.EventName, l.Person, l.MatchRule,
 				l.MatchKey, l.Click))
 		}
