@@ -255,15 +255,25 @@ func TestQueryRules(t *testing.T) {
 }
 
 // Arrow has a DateTime as a number of seconds and an Enum as a number, Parquet an Enum as bytes, and
-// neither has integers of 128 bits: an answer has types that both write as what they are.
+// neither has integers of 128 bits: an answer has types that both write as what they are. Money and
+// ratios are decimals there, and have all their digits as text.
 func TestTypesOfAnswers(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	strange := regexp.MustCompile(`"name": "(\w+)",\s+"type": "([^"]*\b(?:DateTime\(|DateTime"|Enum|U?Int128|U?Int256|UUID)[^"]*)`)
+	figure := regexp.MustCompile(`"name": "(\w+_usd|epc|conversion|\w+_rate|amount)",\s+"type": "(?:Nullable\()?String`)
 	for _, name := range queries(t) {
 		q := question(t, name)
 		answer := ask(t, dsn, q.Text+"FORMAT JSONCompact", parameters(q))
 		for _, column := range strange.FindAllStringSubmatch(answer, -1) {
 			t.Errorf("%s: %s is a %s", name, column[1], column[2])
 		}
+		for _, column := range figure.FindAllStringSubmatch(answer, -1) {
+			t.Errorf("%s: %s is a text", name, column[1])
+		}
+	}
+	totals := question(t, "totals")
+	answer := ask(t, dsn, totals.Text+"FORMAT CSV", parameters(totals))
+	if want := "0,0,0,0,0,0,0,0,0.00,0.0000,0.0000\n"; answer != want {
+		t.Errorf("totals of nothing are %q, want %q", answer, want)
 	}
 }

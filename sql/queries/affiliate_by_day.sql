@@ -7,7 +7,7 @@
 -- @param livemode Bool = true: false: Stripe's test mode
 -- @param from DateTime('UTC'): begin of the time, UTC
 -- @param to DateTime('UTC'): its end, not included
-SELECT day, sum(c) AS clicks, sum(l) AS leads, sum(s) AS sales, sum(r) AS refunds, toDecimalString(round(sum(net), 2), 2) AS net_usd
+SELECT day, sum(c) AS clicks, sum(l) AS leads, sum(s) AS sales, sum(r) AS refunds, round(sum(net), 2)::Decimal(38, 2) AS net_usd
 FROM
 (
     SELECT toDate(clicked_at) AS day, count() AS c, toUInt64(0) AS l, toUInt64(0) AS s, toUInt64(0) AS r, toDecimal128(0, 6) AS net
@@ -32,4 +32,4 @@ FROM
 )
 GROUP BY day
 ORDER BY day
-SETTINGS optimize_move_to_prewhere_if_final = 0
+SETTINGS optimize_move_to_prewhere_if_final = 0, output_format_decimal_trailing_zeros = 1

@@ -26,7 +26,7 @@ SELECT
     r.sale_id AS sale_id,
     r.currency AS currency,
     r.amount AS amount,
-    if(r.net_usd IS NULL, NULL, toDecimalString(round(assumeNotNull(r.net_usd), 2), 2)) AS net_usd,
+    round(r.net_usd, 2)::Nullable(Decimal(38, 2)) AS net_usd,
     r.fx_source AS fx_source,
     r.affiliate_id AS affiliate_id,
     r.link_id AS link_id,
@@ -50,4 +50,4 @@ WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0
     AND NOT arrayExists((d, given) -> hasAll(given, names[d]), mapKeys({without:Map(String, Array(String))}), mapValues({without:Map(String, Array(String))}))
 ORDER BY r.occurred_at DESC, r.object_id, r.kind
 LIMIT {limit:UInt32}
-SETTINGS optimize_move_to_prewhere_if_final = 0
+SETTINGS optimize_move_to_prewhere_if_final = 0, output_format_decimal_trailing_zeros = 1

@@ -5,7 +5,7 @@
 -- @param from DateTime('UTC'): begin of the time, UTC
 -- @param to DateTime('UTC'): its end, not included
 -- @param step UInt32 = 3600: seconds of a step, a multiple of 900
-SELECT toDateTime64(at, 0) AS at, sum(c) AS clicks, sum(p) AS page_views, sum(s) AS sales, toDecimalString(round(sum(net), 2), 2) AS net_usd
+SELECT toDateTime64(at, 0) AS at, sum(c) AS clicks, sum(p) AS page_views, sum(s) AS sales, round(sum(net), 2)::Decimal(38, 2) AS net_usd
 FROM
 (
     SELECT
@@ -33,4 +33,4 @@ FROM
 WHERE NOT throwIf({step:UInt32} % 900 != 0, 'step is a multiple of 900')
 GROUP BY at
 ORDER BY at
-SETTINGS optimize_move_to_prewhere_if_final = 0
+SETTINGS optimize_move_to_prewhere_if_final = 0, output_format_decimal_trailing_zeros = 1

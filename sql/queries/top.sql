@@ -13,9 +13,9 @@ SELECT
     sum(c) AS clicks,
     sum(l) AS leads,
     sum(s) AS sales,
-    toDecimalString(round(sum(net), 2), 2) AS net_usd,
-    toDecimalString(round(sum(net) / greatest(sum(c), 1), 4), 4) AS epc,
-    toDecimalString(round(toDecimal128(sum(s), 8) / greatest(sum(c), 1), 4), 4) AS conversion
+    round(sum(net), 2)::Decimal(38, 2) AS net_usd,
+    round(sum(net) / greatest(sum(c), 1), 4)::Decimal(38, 4) AS epc,
+    round(toDecimal128(sum(s), 8) / greatest(sum(c), 1), 4)::Decimal(38, 4) AS conversion
 FROM
 (
     SELECT
@@ -55,4 +55,4 @@ FROM
 GROUP BY dimension, name
 ORDER BY dimension, sum(net) DESC, clicks DESC, name
 LIMIT {limit:UInt32} BY dimension
-SETTINGS optimize_move_to_prewhere_if_final = 0
+SETTINGS optimize_move_to_prewhere_if_final = 0, output_format_decimal_trailing_zeros = 1

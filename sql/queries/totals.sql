@@ -17,9 +17,9 @@ SELECT
     r.sales AS sales,
     r.refunds AS refunds,
     r.disputes AS disputes,
-    toDecimalString(round(r.net, 2), 2) AS net_usd,
-    toDecimalString(round(r.attributed_net / greatest(c.clicks, 1), 4), 4) AS epc,
-    toDecimalString(round(toDecimal128(r.attributed_sales, 8) / greatest(c.clicks, 1), 4), 4) AS conversion
+    round(r.net, 2)::Decimal(38, 2) AS net_usd,
+    round(r.attributed_net / greatest(c.clicks, 1), 4)::Decimal(38, 4) AS epc,
+    round(toDecimal128(r.attributed_sales, 8) / greatest(c.clicks, 1), 4)::Decimal(38, 4) AS conversion
 FROM
 (
     SELECT sum(d.clicks) AS clicks, sum(d.page_views) AS page_views, uniqMerge(d.visitors) AS visitors
@@ -51,4 +51,4 @@ CROSS JOIN
         AND v.day >= toDate({from:DateTime('UTC')}) AND v.day <= toDate({to:DateTime('UTC')})
         AND v.occurred_at >= {from:DateTime('UTC')} AND v.occurred_at < {to:DateTime('UTC')}
 ) AS r
-SETTINGS optimize_move_to_prewhere_if_final = 0
+SETTINGS optimize_move_to_prewhere_if_final = 0, output_format_decimal_trailing_zeros = 1
