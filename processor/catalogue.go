@@ -15,7 +15,8 @@ import (
 // was booked without them.
 type catalogueCommand struct {
 	clickhouseSettings
-	bookingSettings
+	ledgerSettings
+	withoutBots
 	replicaSettings
 	oneWorkspace
 	Files []string `arg:"" type:"existingfile" help:"CSV files with a header: affiliate_id, and any of program_id, link_id, promotion_code (promo_… or what the buyer types), coupon."`

@@ -17,14 +17,15 @@ import (
 // creditCommand decides by hand who is credited with a sale.
 type creditCommand struct {
 	clickhouseSettings
-	bookingSettings
+	ledgerSettings
+	withoutBots
 	replicaSettings
 	oneWorkspace
 	Sale      string `arg:"" help:"Any Stripe id of the sale: in_…, pi_…, ch_…, cs_…, or of a refund or dispute of it."`
-	Affiliate string `help:"Credit this affiliate. Exactly one of --affiliate, --click, --nobody and --undo is needed." placeholder:"ID" xor:"decision" required:""`
-	Click     string `help:"Credit this click, whatever its age." placeholder:"UUID" xor:"decision" required:""`
-	Nobody    bool   `help:"Credit nobody." xor:"decision" required:""`
-	Undo      bool   `help:"Take every correction of the sale back." xor:"decision" required:""`
+	Affiliate string `help:"Credit this affiliate. Exactly one of --affiliate, --click, --nobody and --undo is needed." placeholder:"ID" xor:"decision"`
+	Click     string `help:"Credit this click, whatever its age." placeholder:"UUID" xor:"decision"`
+	Nobody    bool   `help:"Credit nobody." xor:"decision"`
+	Undo      bool   `help:"Take every correction of the sale back." xor:"decision"`
 	Reason    string `help:"Why, for whoever reads the sale's story." required:"" placeholder:"TEXT"`
 	Author    string `help:"Who decides it. Default: the user who runs the command." placeholder:"NAME"`
 }
@@ -38,6 +39,10 @@ it; --undo gives the sale back to the rules.`
 
 func (c *creditCommand) decision() (identity.Node, error) {
 	switch {
+	case c.Affiliate == "" && c.Click == "" && !c.Nobody && !c.Undo:
+		return "", errors.New("no decision is given (hint: give one of --affiliate, --click, --nobody and --undo)")
+	case c.Affiliate != "" && strings.TrimSpace(c.Affiliate) == "":
+		return "", errors.New("--affiliate is blank (hint: give the affiliate's id, or --nobody)")
 	case c.Affiliate != "":
 		return identity.New(identity.Affiliate, strings.TrimSpace(c.Affiliate)), nil
 	case c.Nobody:

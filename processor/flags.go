@@ -133,24 +133,30 @@ func (s *rateSettings) storedRates(ctx context.Context, store fx.Store, log *slo
 	return rates, nil
 }
 
-// bookingSettings are what rows depend on besides the records: every command that books must be
-// given the same.
+// bookingSettings are what rows depend on besides the records: every command that reads records and
+// books must be given the same.
 type bookingSettings struct {
+	ledgerSettings
+	botSettings
+}
+
+// ledgerSettings are what entries of the ledger depend on besides what is stored: every command that
+// books must be given the same.
+type ledgerSettings struct {
 	workspaceSettings
 	rateSettings
-	botSettings
 	Settle time.Duration `hidden:"" help:"Without effect: no payment is held any more. The flag will be removed."`
 }
 
 // deprecated warns of flags that are accepted and have no effect.
-func (s *bookingSettings) deprecated(log *slog.Logger) {
+func (s *ledgerSettings) deprecated(log *slog.Logger) {
 	if s.Settle != 0 {
 		log.Warn("--settle has no effect: no payment is held any more (hint: leave the flag out; it will be removed)")
 	}
 }
 
 // recomputer makes a Recomputer that reads and writes target, with the rates that store has.
-func (s *bookingSettings) recomputer(ctx context.Context, store *clickhouse.Store, target recompute.Store,
+func (s *ledgerSettings) recomputer(ctx context.Context, store *clickhouse.Store, target recompute.Store,
 	now func() time.Time, log *slog.Logger,
 ) (*recompute.Recomputer, error) {
 	s.deprecated(log)

@@ -23,7 +23,8 @@ import (
 // or live.
 type reconcileCommand struct {
 	clickhouseSettings
-	bookingSettings
+	ledgerSettings
+	withoutBots
 	replicaSettings
 	Export        []string `type:"existingfile" help:"Stripe's own export: the itemised balance report or balance history as CSV, or the API's balance transactions as JSON; repeatable." placeholder:"FILE"`
 	API           bool     `name:"api" help:"Read Stripe's API instead."`
@@ -104,7 +105,7 @@ func (c *reconcileCommand) Run(ctx context.Context, log *slog.Logger) error {
 
 func (c *reconcileCommand) validate() (*workspace.File, error) {
 	var faults []error
-	workspaces, err := c.bookingSettings.read()
+	workspaces, err := c.ledgerSettings.read()
 	if err != nil {
 		faults = append(faults, err)
 	}
