@@ -20,9 +20,19 @@ type FirstSales struct {
 // FirstSalesCount is the condition on a payment in revenue that counts for first sales.
 const FirstSalesCount = "status = 'booked' AND amount != 0 AND kind = 'payment'"
 
+// FirstSalesLag is the condition that the server which is asked lags behind other replicas by more
+// than a minute, or does not know whether it does (ReplicatedMergeTree counts the time since it last
+// reached Keeper). On tables that are not replicated it is never fulfilled.
+const FirstSalesLag = `(
+    SELECT count() > 0
+    FROM system.replicas
+    WHERE database = currentDatabase() AND table IN ('ledger', 'revenue', 'payments_written') AND absolute_delay > 60
+)`
+
 // ComputeFirstSales stores the lists of one workspace and livemode, with the parameters workspace,
 // livemode and computed_at (DateTime64(3, 'UTC')). All slices are one insert, also those without a
-// buyer, so that none is left of an earlier one.
+// buyer, so that none is left of an earlier one. Where the server lags it stores none: lists may lack
+// what was written in the five minutes before, which questions add, and no more.
 const ComputeFirstSales = `INSERT INTO first_sales
     (workspace, livemode, slice, buyers, sales, paid_at, entries, computed_at)
 SELECT
@@ -36,6 +46,7 @@ FROM
     SELECT toUInt8(number), false, toUInt64(0), toUInt64(0), toDateTime64(0, 3, 'UTC'), toUInt64(0) FROM numbers(16)
 )
 GROUP BY slice
+HAVING NOT ` + FirstSalesLag + `
 SETTINGS optimize_move_to_prewhere_if_final = 0`
 
 // firstSales selects each buyer's first sale, as activity finds it.
@@ -77,11 +88,13 @@ const maxWritten = 2000
 // may have been missed by it, because a row may reach another replica, or the clock of another server
 // be, so much later. Lists of more than 36 hours ago are not read: payments_written forgets. Nor are
 // those of which not all slices are of one computation, and those of the future: the server's clock
-// was set back, and what has been written since seems to be older than they are.
+// was set back, and what has been written since seems to be older than they are. A server that lags
+// may have entries of which its payments_written does not say yet that they were written.
 const FirstSalesLookup = `WITH
     (
         SELECT (min(at), count() = 16 AND min(at) = max(at)
-            AND min(at) >= now64(3) - toIntervalHour(36) AND min(at) <= now64(3) + toIntervalMinute(5))
+            AND min(at) >= now64(3) - toIntervalHour(36) AND min(at) <= now64(3) + toIntervalMinute(5)
+            AND NOT ` + FirstSalesLag + `)
         FROM (SELECT max(computed_at) AS at FROM first_sales WHERE ` + ofWorkspace + ` GROUP BY slice)
     ) AS listed,
     (

@@ -27,7 +27,7 @@ type Ledger struct {
 // computations, which tell nothing, where those that there are get so old that payments_written may
 // forget what came after them, where a question can no longer add what was written since, and every
 // quarter of an hour where anything was. Lists are of use from five minutes after what made earlier
-// ones void. payments_written has two days of payments, tens of millions after a first load, so it is
+// ones void. A server that lags computes none. payments_written has two days of payments, tens of millions after a first load, so it is
 // read and never held.
 const dueLists = `WITH computations AS
 (
@@ -51,10 +51,13 @@ LEFT JOIN
     LEFT JOIN computations USING (workspace, livemode)
     GROUP BY workspace, livemode
 ) AS w USING (workspace, livemode)
-WHERE computed < now64(3) - INTERVAL 1 DAY
+WHERE NOT ` + sql.FirstSalesLag + ` AND
+(
+    computed < now64(3) - INTERVAL 1 DAY
     OR writes > 0 AND computed < now64(3) - INTERVAL 15 MINUTE
     OR writes > 1000 AND computed < now64(3) - INTERVAL 6 MINUTE
     OR computed <= void + INTERVAL 5 MINUTE AND void < now64(3) - INTERVAL 5 MINUTE
+)
 ORDER BY workspace, livemode`
 
 // ofTheFuture selects whose lists the server computed before its clock was set back, unless they are

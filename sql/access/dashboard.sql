@@ -2,9 +2,10 @@
 
 CREATE ROLE IF NOT EXISTS {database}_dashboard;
 
--- system.parts says whether figures have changed since they were asked for.
+-- system.parts says whether figures have changed since they were asked for, system.replicas whether the server lags.
 GRANT SELECT ON {database}.*,
-    SELECT ON system.parts
+    SELECT ON system.parts,
+    SELECT ON system.replicas
 TO {database}_dashboard WITH REPLACE OPTION;
 
 -- readonly = 2: the dashboard gives settings with each question, and may not raise these. 0 would be without a limit.
