@@ -93,48 +93,145 @@ func TestRecurringRevenueOfLines(t *testing.T) {
 			"before": before, "basil": basil,
 		} {
 			workspace := name + " " + shape
-			entries, events := []string{}, []string{}
-			for i, in := range tt.invoices {
-				id := fmt.Sprintf("in_%d", i)
-				entries = append(entries, fmt.Sprintf("('%s', '%d', true, '%s', 'payment', 'pi_%d', '%s', '%s', "+
-					"'sub_1', '%s', 'usd', 1, %s, 'booked', 1)",
-					workspace, i, in.at.Format(time.DateOnly), i, id, in.at.Format(time.DateTime), in.reason, in.net))
-				var lines []string
-				more := false
+			var paid []paidInvoice
+			for _, in := range tt.invoices {
+				p := paidInvoice{reason: in.reason, at: in.at, net: in.net, unknown: in.lines == nil}
 				for _, l := range in.lines {
 					if l.kind == "unseen" {
-						more = true
+						p.more = true
 						continue
 					}
-					lines = append(lines, write(l.kind, l.amount, start, l.until))
+					p.lines = append(p.lines, write(l.kind, l.amount, start, l.until))
 				}
-				event := func(event string, live bool, status, lines string) string {
-					return fmt.Sprintf(`('%s', '%s_%d', 'invoice.updated', %v, '2050-02-01 00:00:00', '{"data":{"object":{"object":`+
-						`"invoice","id":%q,"status":%q,"billing_reason":%q,"lines":{"object":"list","data":[%s],"has_more":%v}}}}')`,
-						workspace, event, i, live, id, status, in.reason, lines, more)
-				}
-				if in.lines != nil {
-					other := write("regular", 99, start, month)
-					events = append(events, event("evt_paid", true, "paid", strings.Join(lines, ",")),
-						event("evt_draft", true, "draft", other), event("evt_test", false, "paid", other))
-				}
+				paid = append(paid, p)
 			}
-			ask(t, dsn, "INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, "+
-				"subscription_id, billing_reason, currency, amount, net_usd, status, version) VALUES "+
-				strings.Join(entries, ", "), nil)
-			if len(events) > 0 {
-				ask(t, dsn, "INSERT INTO stripe_events (workspace, event_id, type, livemode, created, body) VALUES "+
-					strings.Join(events, ", "), nil)
-			}
-			got := ask(t, dsn, question(t, "recurring_revenue").Text+" FORMAT TSV", map[string]string{"workspace": workspace,
-				"livemode": "true", "from": "2050-01-01 00:00:00", "to": "2051-02-01 00:00:00", "timezone": "UTC", "dimension": ""})
-			rows := strings.Split(strings.TrimSpace(got), "\n")
+			rows := recurringRevenue(t, dsn, workspace, paid, write("regular", 99, start, month))
 			for i, n := range []int{0, 1, 2, 11, 12} {
-				mrr := strings.Split(rows[n], "\t")[2]
-				if mrr != tt.want[i] {
-					t.Errorf("%s: MRR of month %d is %s, want %s", workspace, n+1, mrr, tt.want[i])
+				if rows[n] != tt.want[i] {
+					t.Errorf("%s: MRR of month %d is %s, want %s", workspace, n+1, rows[n], tt.want[i])
 				}
 			}
 		}
 	}
+}
+
+// A plan of days or weeks is not one of months: by the interval of its price where the line has it,
+// else by the calendar, and in February by the subscription's other invoices. What an event leaves
+// out of an invoice, and shipping, is known from the invoice's own sum.
+func TestRecurringRevenueOfPlans(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	day := func(month time.Month, day int) time.Time { return time.Date(2050, month, day, 12, 0, 0, 0, time.UTC) }
+	const create, cycle = "subscription_create", "subscription_cycle"
+	regular := func(from, to time.Time) []string { return []string{basil("regular", 1200, from, to)} }
+	priced := func(interval string, from, to time.Time) []string {
+		return []string{`{"price":{"recurring":{"interval":"` + interval + `"}},` + before("regular", 1200, from, to)[1:]}
+	}
+	// Without discount and tax a line of 3000 has 2100 here, and one of 1000 has 700.
+	month := basil("regular", 3000, day(1, 10), day(2, 10))
+	fee := basil("once", 1000, day(1, 10), day(1, 10))
+	for name, tt := range map[string]struct {
+		invoices []paidInvoice
+		want     [4]string // the MRR at the ends of January to April 2050
+	}{
+		"four weeks": {[]paidInvoice{
+			{reason: create, at: day(1, 10), net: "12", lines: regular(day(1, 10), day(2, 7))},
+			{reason: cycle, at: day(2, 7), net: "12", lines: regular(day(2, 7), day(3, 7))},
+			{reason: cycle, at: day(3, 7), net: "12", lines: regular(day(3, 7), day(4, 4))},
+		}, [4]string{"13", "13", "13", "0"}},
+		"28 days from February on": {[]paidInvoice{
+			{reason: create, at: day(2, 7), net: "12", lines: regular(day(2, 7), day(3, 7))},
+		}, [4]string{"0", "12", "0", "0"}},
+		"a price of weeks": {[]paidInvoice{
+			{reason: create, at: day(2, 7), net: "12", lines: priced("week", day(2, 7), day(3, 7))},
+		}, [4]string{"0", "13", "0", "0"}},
+		"a price of months beside days that are none": {[]paidInvoice{
+			{reason: create, at: day(1, 10), net: "12", lines: priced("month", day(1, 10), day(2, 7))},
+		}, [4]string{"12", "0", "0", "0"}},
+		"thirty days": {[]paidInvoice{
+			{reason: create, at: day(1, 10), net: "30", lines: regular(day(1, 10), day(2, 9))},
+		}, [4]string{"30.333333", "0", "0", "0"}},
+		"months from the 31st": {[]paidInvoice{
+			{reason: create, at: day(1, 31), net: "30", lines: regular(day(1, 31), day(2, 28))},
+			{reason: cycle, at: day(2, 28), net: "30", lines: regular(day(2, 28), day(3, 31))},
+			{reason: cycle, at: day(3, 31), net: "30", lines: regular(day(3, 31), day(4, 30))},
+		}, [4]string{"30", "30", "30", "30"}},
+		"summer time begins": {[]paidInvoice{
+			{reason: create, at: day(3, 10), net: "30",
+				lines: regular(day(3, 10).Add(-11*time.Hour-30*time.Minute), day(4, 9).Add(11*time.Hour+30*time.Minute))},
+		}, [4]string{"0", "0", "30", "0"}},
+		"28 days that are prorated, then months": {[]paidInvoice{
+			{reason: create, at: day(1, 10), net: "27", lines: []string{basil("proration", 2700, day(1, 10), day(2, 7))}},
+			{reason: cycle, at: day(2, 7), net: "30", lines: regular(day(2, 7), day(3, 7))},
+		}, [4]string{"27", "30", "0", "0"}},
+		"shipping": {[]paidInvoice{
+			{reason: create, at: day(1, 10), net: "31", lines: []string{month},
+				whole: `,"shipping_cost":{"amount_subtotal":1000,"amount_tax":190,"amount_total":1190}`},
+		}, [4]string{"21", "0", "0", "0"}},
+		"some lines are left out": {[]paidInvoice{
+			{reason: create, at: day(1, 10), net: "49", lines: []string{fee, month}, more: true, whole: `,"total_excluding_tax":4900`},
+		}, [4]string{"42", "0", "0", "0"}},
+		"some lines are left out, beside shipping": {[]paidInvoice{
+			{reason: create, at: day(1, 10), net: "59", lines: []string{fee, month}, more: true,
+				whole: `,"total":6600,"total_taxes":[{"amount":600},{"amount":100}],"shipping_cost":{"amount_tax":0,"amount_total":1000}`},
+		}, [4]string{"42", "0", "0", "0"}},
+		"some lines are left out, up to API 2025-02": {[]paidInvoice{
+			{reason: create, at: day(1, 10), net: "49", lines: []string{fee, month}, more: true,
+				whole: `,"total":5600,"tax":700,"total_excluding_tax":null,"total_tax_amounts":[{"amount":700}],"shipping_cost":null`},
+		}, [4]string{"42", "0", "0", "0"}},
+		"some lines are left out, and the invoice does not say its sum": {[]paidInvoice{
+			{reason: create, at: day(1, 10), net: "28", lines: []string{fee, month}, more: true},
+		}, [4]string{"21", "0", "0", "0"}},
+	} {
+		rows := recurringRevenue(t, dsn, name, tt.invoices, month)
+		if got := [4]string(rows[:4]); got != tt.want {
+			t.Errorf("%s: MRR %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
+// paidInvoice is an invoice of a subscription that was paid, and what an event says of it.
+type paidInvoice struct {
+	reason  string
+	at      time.Time
+	net     string // USD
+	lines   []string
+	more    bool   // the invoice has lines that the event does not have
+	whole   string // what the event has beside the lines
+	unknown bool   // no event is stored
+}
+
+// recurringRevenue stores paid invoices of one subscription and returns the MRR at the ends of
+// January 2050 to January 2051. other is the line of events that do not count.
+func recurringRevenue(t *testing.T, dsn, workspace string, invoices []paidInvoice, other string) []string {
+	t.Helper()
+	entries, events := []string{}, []string{}
+	for i, in := range invoices {
+		id := fmt.Sprintf("in_%d", i)
+		entries = append(entries, fmt.Sprintf("('%s', '%d', true, '%s', 'payment', 'pi_%d', '%s', '%s', "+
+			"'sub_1', '%s', 'usd', 1, %s, 'booked', 1)",
+			workspace, i, in.at.Format(time.DateOnly), i, id, in.at.Format(time.DateTime), in.reason, in.net))
+		event := func(event string, live bool, status, lines string) string {
+			return fmt.Sprintf(`('%s', '%s_%d', 'invoice.updated', %v, '2050-02-01 00:00:00', '{"data":{"object":{"object":`+
+				`"invoice","id":%q,"status":%q,"billing_reason":%q,"lines":{"object":"list","data":[%s],"has_more":%v}%s}}}')`,
+				workspace, event, i, live, id, status, in.reason, lines, in.more, in.whole)
+		}
+		if !in.unknown {
+			events = append(events, event("evt_paid", true, "paid", strings.Join(in.lines, ",")),
+				event("evt_draft", true, "draft", other), event("evt_test", false, "paid", other))
+		}
+	}
+	ask(t, dsn, "INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, "+
+		"subscription_id, billing_reason, currency, amount, net_usd, status, version) VALUES "+
+		strings.Join(entries, ", "), nil)
+	if len(events) > 0 {
+		ask(t, dsn, "INSERT INTO stripe_events (workspace, event_id, type, livemode, created, body) VALUES "+
+			strings.Join(events, ", "), nil)
+	}
+	got := ask(t, dsn, question(t, "recurring_revenue").Text+" FORMAT TSV", map[string]string{"workspace": workspace,
+		"livemode": "true", "from": "2050-01-01 00:00:00", "to": "2051-02-01 00:00:00", "timezone": "UTC", "dimension": ""})
+	var mrr []string
+	for row := range strings.Lines(got) {
+		mrr = append(mrr, strings.Split(row, "\t")[2])
+	}
+	return mrr
 }

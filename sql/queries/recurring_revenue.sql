@@ -23,10 +23,9 @@ SELECT
     sumIf(-before, before > 0 AND mrr = 0) AS churned_usd,
     countIf(mrr > 0) AS subscriptions,
     uniqExactIf(buyer, mrr > 0) AS customers,
-    if(sum(before) = 0, NULL, round(-churned_usd / sum(before), 4)) AS churn_rate,
-    if(uniqExactIf(buyer, before > 0) = 0, NULL,
-        round(toDecimal128(length(arrayExcept(groupUniqArrayIf(buyer, before > 0), groupUniqArrayIf(buyer, mrr > 0))), 6)
-            / uniqExactIf(buyer, before > 0), 4)) AS customer_churn
+    round(-churned_usd / nullIf(sum(before), 0), 4) AS churn_rate,
+    round(toDecimal128(length(arrayExcept(groupUniqArrayIf(buyer, before > 0), groupUniqArrayIf(buyer, mrr > 0))), 6)
+        / nullIf(uniqExactIf(buyer, before > 0), 0), 4) AS customer_churn
 FROM
 (
     SELECT
@@ -41,8 +40,13 @@ FROM
     (
         SELECT
             buyer, name,
-            arrayMap((at, net, monthly, longest) -> if(longest > 0,
-                (at, monthly, at + toIntervalDay(longest + 7)),
+            arrayMap((at, net, lines, longest) -> if(longest > 0,
+                (
+                    at,
+                    -- Other periods than months are counted in weeks, of which a month has 52 twelfths.
+                    arraySum(line -> if(line.3 > 0 AND NOT has(no_months, line.2), line.1 / greatest(line.3, 1), line.1 * 91 / (3 * line.2)), lines)::Decimal(38, 6),
+                    at + toIntervalDay(longest + 7)
+                ),
                 (
                     at,
                     if(days < 25, net * 52 / (12 * greatest(1, intDivOrZero(days + 3, 7))), net / greatest(1, intDivOrZero(days + 15, 30)))::Decimal(38, 6),
@@ -53,7 +57,9 @@ FROM
         (
             SELECT
                 subscription_id, argMin(i.buyer, (paid_at, sale_id)) AS buyer, argMin(i.name, (paid_at, sale_id)) AS name,
-                arraySort(groupArray((paid_at, net, monthly, longest))) AS paid,
+                arraySort(groupArray((paid_at, net, lines, longest))) AS paid,
+                -- A plan of 28 days has months' periods in February alone: the subscription's others say what it is.
+                groupUniqArrayArray(arrayMap(line -> line.2, arrayFilter(line -> line.3 = 0 AND line.1 != 0, lines))) AS no_months,
                 arraySort(groupArrayIf(paid_at, reason != 'subscription_update')) AS times,
                 if(length(times) < 2, 30, arrayMin(arrayMap(i -> dateDiff('day', times[i], times[i + 1]), range(1, length(times))))) AS days
             FROM
@@ -63,11 +69,10 @@ FROM
                     -- The event has lines of which the amount is a part, so they say what recurs.
                     p.total > 0 AS lines_known,
                     multiIf(NOT lines_known, 0, empty(p.days), 30, arrayMax(p.days)) AS longest,
-                    -- Days that whole months may have are months; others are weeks, of which a month has 52 twelfths.
-                    if(lines_known, toDecimal256(net, 6) * arraySum((amount, period) ->
-                        if(period < 25 OR abs(period * 12 - intDiv(period * 12 + 182, 365) * 365) > 30,
-                            toDecimal256(amount, 6) * 91 / (3 * period), toDecimal256(amount, 6) / intDiv(period * 12 + 182, 365)),
-                        p.nets, p.days) / p.total, 0)::Decimal(38, 6) AS monthly
+                    -- Of each line that recurs: what it is of the net, days, and months if it is of whole ones.
+                    arrayMap((amount, period, whole) -> (toDecimal256(net, 6) * amount / greatest(p.total, 1), period, whole),
+                        p.nets, p.days, arrayResize(p.months, length(p.nets))) AS lines,
+                    arraySum(line -> line.1, lines) AS recurring
                 FROM
                 (
                     SELECT
@@ -91,12 +96,12 @@ FROM
                 ) AS e
                 LEFT JOIN
                 (
-                    SELECT invoice_id, nets, days, total
+                    SELECT invoice_id, nets, days, months, total
                     FROM invoice_periods FINAL
                     WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
                 ) AS p ON p.invoice_id = e.sale_id
                 -- A change of plan counts by its lines alone; one that only prorates begins with the next regular invoice.
-                WHERE monthly > 0 OR NOT lines_known AND reason != 'subscription_update' OR lines_known AND reason = 'subscription_cycle'
+                WHERE recurring > 0 OR NOT lines_known AND reason != 'subscription_update' OR lines_known AND reason = 'subscription_cycle'
             ) AS i
             GROUP BY subscription_id
             HAVING notEmpty(paid)

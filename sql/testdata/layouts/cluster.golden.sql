@@ -404,3 +404,7 @@ CREATE TABLE IF NOT EXISTS invoice_periods ON CLUSTER `main`
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}', version)
 CREATE MATERIALIZED VIEW IF NOT EXISTS invoice_periods_mv ON CLUSTER `main` TO invoice_periods
 INSERT INTO invoice_periods (workspace, livemode, invoice_id, nets, days, total, version)
+-- 0073_plans_by_calendar.sql
+ALTER TABLE invoice_periods
+ALTER TABLE invoice_periods_mv ON CLUSTER `main` MODIFY QUERY
+INSERT INTO invoice_periods (workspace, livemode, invoice_id, nets, days, months, total, version)
