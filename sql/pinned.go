@@ -29,7 +29,8 @@ var pinned = map[string]string{
 	"final":                                          "0",
 	"apply_deleted_mask":                             "1",
 	"decimal_check_overflow":                         "1",
-	"session_timezone":                               "UTC", // whatever the server's is
+	"short_circuit_function_evaluation":              "enable", // what a branch excludes may divide by zero
+	"session_timezone":                               "UTC",    // whatever the server's is
 	"enable_extended_results_for_datetime_functions": "0",
 	// Texts that a statement makes of times and of true and false.
 	"date_time_output_format":   "simple",

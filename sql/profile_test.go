@@ -63,6 +63,7 @@ func TestViewsOfAnOddProfile(t *testing.T) {
 		for setting, value := range map[string]string{
 			"join_use_nulls": "1", "join_default_strictness": "ANY", "aggregate_functions_null_for_empty": "1",
 			"empty_result_for_aggregation_by_empty_set": "1", "prefer_column_name_to_alias": "1", "transform_null_in": "1",
+			"short_circuit_function_evaluation": "disable",
 		} {
 			t.Run(view+"/"+setting, func(t *testing.T) {
 				if got := ask(t, dsn+"?"+setting+"="+value, statement, nil); got != want {

@@ -50,6 +50,7 @@ var OddProfile = map[string]string{
 	"output_format_json_map_as_array_of_tuples": "1", "output_format_json_named_tuples_as_objects": "0",
 	"output_format_json_quote_64bit_floats": "1", "output_format_json_quote_64bit_integers": "0",
 	"prefer_column_name_to_alias": "1", "query_cache_nondeterministic_function_handling": "save",
-	"query_cache_system_table_handling": "save", "session_timezone": "Asia/Tokyo", "skip_unavailable_shards": "1",
+	"query_cache_system_table_handling": "save", "session_timezone": "Asia/Tokyo",
+	"short_circuit_function_evaluation": "disable", "skip_unavailable_shards": "1",
 	"transform_null_in": "1", "use_query_cache": "1", "wait_for_async_insert": "0",
 }
