@@ -57,8 +57,10 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 	if err := b.catchUp(ctx, positions, began.Add(-overlap)); err != nil {
 		return err
 	}
-	if err := fillPeriods(ctx, b.Live); err != nil {
-		return fmt.Errorf("read the lines of invoices: %w", err)
+	// Its view sees inserts alone: of events that a backup brought back it has none, and those of events
+	// that were deleted since.
+	if err := clickhouse.RebuildDerived(ctx, b.Live, "invoice_periods"); err != nil {
+		return err
 	}
 	// A person who was erased while the rebuild ran is in what it booked before.
 	h, err := b.Handlers(ctx, b.Live)
@@ -73,17 +75,6 @@ func (b *Rebuild) Exchange(ctx context.Context) error {
 		return err
 	}
 	return noteRules(ctx, b.Live, sql.LedgerRules)
-}
-
-// fillPeriods fills invoice_periods from all events that are stored. Its view sees inserts alone, so
-// it has none of events that a backup brought back.
-func fillPeriods(ctx context.Context, s *clickhouse.Store) error {
-	const table = "invoice_periods"
-	query, err := clickhouse.Derivation(ctx, s, table)
-	if err != nil {
-		return err
-	}
-	return s.Exec(ctx, "INSERT INTO "+table+" "+query+" SETTINGS final = 1")
 }
 
 // StopWithin is within which time processors notice that the ledger is booked by other rules than
