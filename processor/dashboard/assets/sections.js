@@ -1425,7 +1425,13 @@ export const sections = {
         slow: true,
         rows: 10,
         columns: [
-          { key: "name", label: "Referrer", text: true, head: true, cell: (r) => isolated(r.name || "none") },
+          {
+            key: "name",
+            label: "Referrer",
+            text: true,
+            head: true,
+            cell: (r) => (r.name ? isolated(r.name) : element("i", { className: "quiet", textContent: "none" })),
+          },
           countColumn("clicks", "Clicks"),
           countColumn("visitors", "Visitors"),
           countColumn("sales", "Sales"),
