@@ -197,7 +197,8 @@ WHERE workspace = ? AND key IN (` + keys + `) ORDER BY key, target` + sorted, []
 }
 
 // Carried returns those of the edges that are known to have reached every sale that they concern,
-// as they are stored.
+// as they are stored. It needs no FINAL, which costs half as much again: of two rows of an edge
+// with one version both have the same time, and both are marked or neither is (EdgeRow.version).
 func (s *Store) Carried(ctx context.Context, workspace string, edges []identity.Edge) ([]identity.Edge, error) {
 	return Lookup(ctx, s, "identities", edges, func(chunk []identity.Edge) (string, []any) {
 		as, bs := make([]identity.Node, len(chunk)), make([]identity.Node, len(chunk))
@@ -206,8 +207,9 @@ func (s *Store) Carried(ctx context.Context, workspace string, edges []identity.
 		}
 		keys, names := list(as)
 		targets, others := list(bs)
-		return `SELECT key, target, source, at, carried FROM identities FINAL
-WHERE workspace = ? AND (key, target) IN (arrayZip(` + keys + `, ` + targets + `)) AND carried`,
+		return `SELECT key, target, argMax(source, version), argMax(at, version), true FROM identities
+WHERE workspace = ? AND (key, target) IN (arrayZip(` + keys + `, ` + targets + `))
+GROUP BY key, target HAVING argMax(carried, version)`,
 			[]any{workspace, names, others}
 	}, scanEdge)
 }
