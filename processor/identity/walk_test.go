@@ -28,9 +28,11 @@ func TestGraphsShareAMemory(t *testing.T) {
 		{A: intent, B: customer, At: at}, {A: intent, B: invoice, At: at.Add(-time.Hour)},
 		{A: external, B: other, At: at},
 	}
-	memory := make(identity.Memory).Of(func(_ context.Context, _ string, nodes []identity.Node) ([]identity.Edge, error) {
-		return slices.DeleteFunc(slices.Clone(rows), func(e identity.Edge) bool { return !slices.Contains(nodes, e.A) }), nil
-	})
+	stored := func(_ context.Context, _ string, nodes []identity.Node) ([]identity.Edge, error) {
+		others := func(e identity.Edge) bool { return !slices.Contains(nodes, e.A) }
+		return slices.DeleteFunc(slices.Clone(rows), others), nil
+	}
+	memory := make(identity.Memory).Of(stored)
 	explore := func() *identity.Graph {
 		g, err := identity.Explore(t.Context(), memory, "default", []identity.Node{invoice})
 		if err != nil {
