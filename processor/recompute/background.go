@@ -83,7 +83,7 @@ func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 		if err != nil {
 			return err
 		}
-		rows = append(rows, r.marks.lost()...)
+		rows = append(rows, r.marks.toDoAgain()...)
 		type name struct {
 			workspace string
 			name      identity.Node
@@ -103,13 +103,13 @@ func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 		for len(requests) > 0 {
 			var workspace string
 			var names []identity.Node
-			var done []clickhouse.Deferred
+			var finished []clickhouse.Deferred
 			for n, asked := range requests { // in no order, so that several processors do not do the same
 				if len(names) == 0 {
 					workspace = n.workspace
 				}
 				if n.workspace == workspace && len(names) < maxNames {
-					names, done = append(names, n.name), append(done, asked...)
+					names, finished = append(names, n.name), append(finished, asked...)
 					delete(requests, n)
 				}
 			}
@@ -117,20 +117,30 @@ func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 				return err
 			}
 			// A request that came after these were read is not among them: it is done again.
-			for i := range done {
-				done[i].Done = true
-			}
-			if err := r.cfg.Store.InsertDeferred(ctx, done); err != nil {
+			if err := r.noteFinished(ctx, generation, workspace, names, finished); err != nil {
 				return err
-			}
-			if r.cfg.Kept != nil {
-				r.marks.finish(generation, done, r.cfg.Kept())
 			}
 			if pauses {
 				break // others may have finished some meanwhile
 			}
 		}
 	}
+}
+
+// noteFinished stores that requests for names of a workspace are done, and asks for the same again if
+// what was booked is lost: later than the last of it reaches a disk and all replicas.
+func (r *Recomputer) noteFinished(ctx context.Context, generation int, workspace string, names []identity.Node,
+	finished []clickhouse.Deferred,
+) error {
+	if r.cfg.Kept == nil {
+		return r.cfg.Store.InsertDeferred(ctx, done(finished))
+	}
+	again := r.requests(workspace, names, r.cfg.Now().Add(2*(unsynced+r.cfg.ReplicaLag)))
+	if err := r.cfg.Store.InsertDeferred(ctx, slices.Concat(done(finished), again)); err != nil {
+		return err
+	}
+	r.marks.finish(generation, finished, again)
+	return nil
 }
 
 // maxNames is how many names are finished at once.

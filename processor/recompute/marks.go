@@ -25,21 +25,23 @@ import (
 // The list is in memory. A processor that dies leaves edges without a mark: they are carried once
 // more by whoever reports them next.
 //
-// Requests to book under a name are noted as done at once, and done again when this processor
-// notices that a server has lost something since. If it dies before, they are not.
+// A request to book under a name is noted as done at once, in one insert with another request for
+// the same that is not due before the loss would be known (again). That one is done when the servers
+// are known to have kept what was booked, without booking anything; when this processor notices a
+// loss, at once; and when it dies before either, by another processor.
 type marks struct {
 	mu        sync.Mutex
 	queue     []booked             // by time
 	known     map[edgeID]time.Time // of the edges in queue: when they became true
 	bytes     int
-	forgotten int // how often what was stored became uncertain
-	finished  []finished
-	again     []clickhouse.Deferred // finished, and perhaps lost
+	forgotten int                   // how often what was stored became uncertain
+	finished  []finished            // by time
+	lost      []clickhouse.Deferred // requests to do at once
 }
 
-// finished are requests of which everything was booked.
+// finished are requests for the case that what was booked for others is lost.
 type finished struct {
-	at       time.Time
+	at       time.Time // when it was booked
 	requests []clickhouse.Deferred
 }
 
@@ -109,34 +111,54 @@ func (m *marks) forget() {
 	m.queue, m.known, m.bytes = nil, nil, 0
 	m.forgotten++
 	for _, f := range m.finished {
-		m.again = append(m.again, f.requests...)
+		m.lost = append(m.lost, f.requests...)
 	}
 	m.finished = nil
 }
 
-// finish notes requests that were finished by work which began in a generation. Those before kept
-// will not be lost.
-func (m *marks) finish(generation int, requests []clickhouse.Deferred, kept time.Time) {
+// finish notes that requests were done by work which began in a generation, and with which requests
+// they are done again if that is lost.
+func (m *marks) finish(generation int, done, again []clickhouse.Deferred) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	done := make(map[string]bool, len(requests))
-	for _, r := range requests {
-		done[r.Request] = true
+	ids := make(map[string]bool, len(done))
+	for _, r := range done {
+		ids[r.Request] = true
 	}
-	m.again = slices.DeleteFunc(m.again, func(r clickhouse.Deferred) bool { return done[r.Request] })
+	m.lost = slices.DeleteFunc(m.lost, func(r clickhouse.Deferred) bool { return ids[r.Request] })
 	if generation != m.forgotten {
-		m.again = append(m.again, requests...)
+		m.lost = append(m.lost, again...)
 		return
 	}
-	m.finished = slices.DeleteFunc(m.finished, func(f finished) bool { return f.at.Before(kept) })
-	m.finished = append(m.finished, finished{time.Now(), requests})
+	m.finished = append(m.finished, finished{time.Now(), again})
 }
 
-// lost returns the requests that must be done again: until finish is called for each.
-func (m *marks) lost() []clickhouse.Deferred {
+// toDoAgain returns the requests of what may be lost: until finish is called for each.
+func (m *marks) toDoAgain() []clickhouse.Deferred {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Clone(m.again)
+	return slices.Clone(m.lost)
+}
+
+// needless removes and returns the requests of what was booked before a time, and is kept.
+func (m *marks) needless(before time.Time) (requests []clickhouse.Deferred) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for len(m.finished) > 0 && m.finished[0].at.Before(before) {
+		requests = append(requests, m.finished[0].requests...)
+		m.finished[0] = finished{} // the list's array lives on
+		m.finished = m.finished[1:]
+	}
+	return done(requests)
+}
+
+// done returns requests as done.
+func done(requests []clickhouse.Deferred) []clickhouse.Deferred {
+	requests = slices.Clone(requests)
+	for i := range requests {
+		requests[i].Done = true
+	}
+	return requests
 }
 
 // has reports whether an edge that became true no later than this one waits for its mark.
@@ -178,7 +200,8 @@ func (r *Recomputer) mark(ctx context.Context, generation int, batch time.Time, 
 	return nil
 }
 
-// Mark marks the edges of which everything is booked and kept. It returns nil when ctx ends.
+// Mark marks the edges of which everything is booked and kept, and the requests to book again what is
+// kept. It returns nil when ctx ends.
 func (r *Recomputer) Mark(ctx context.Context) error {
 	for {
 		select {
@@ -186,7 +209,11 @@ func (r *Recomputer) Mark(ctx context.Context) error {
 			return nil
 		case <-time.After(markEvery):
 		}
-		err := r.cfg.Store.InsertEdges(ctx, r.marks.take(r.cfg.Kept()))
+		kept := r.cfg.Kept()
+		err := r.cfg.Store.InsertDeferred(ctx, r.marks.needless(kept))
+		if err == nil {
+			err = r.cfg.Store.InsertEdges(ctx, r.marks.take(kept))
+		}
 		if errors.Is(err, clickhouse.ErrRejected) {
 			r.cfg.Log.Warn("ClickHouse cannot take marks of names that it took", "error", err)
 			err = nil

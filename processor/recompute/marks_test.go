@@ -85,3 +85,45 @@ func TestAllRequestsAreDoneAgainAfterALoss(t *testing.T) {
 		}
 	})
 }
+
+// What a processor has booked under a name is booked again by another one if it dies before it knows
+// that ClickHouse has kept it, and not if it knows.
+func TestRequestOfADeadProcessorIsDoneAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &asked{Model: clickhousetest.New(t)}
+		processor := func() *recompute.Recomputer {
+			return recompute.New(recompute.Config{Store: store, Log: slog.New(slog.DiscardHandler), ReplicaLag: 10 * time.Second,
+				Kept: func() time.Time { return time.Now().Add(-time.Minute) }})
+		}
+		if err := store.InsertDeferred(t.Context(), []clickhouse.Deferred{{Workspace: "default",
+			Name: identity.New(identity.Customer, "cus_1"), Request: "1", At: time.Now()}}); err != nil {
+			t.Fatal(err)
+		}
+		book := func(r *recompute.Recomputer, want int64) {
+			t.Helper()
+			store.pages.Store(0)
+			if err := r.Finish(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := store.pages.Load(); got != want {
+				t.Errorf("%d pages are read, want %d", got, want)
+			}
+		}
+		book(processor(), 1) // and dies
+		other := processor()
+		book(other, 0)
+		time.Sleep(2 * time.Minute)
+		book(other, 0)
+		time.Sleep(21 * time.Second)
+		book(other, 1)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- other.Mark(ctx) }()
+		time.Sleep(time.Hour)
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		book(processor(), 0)
+	})
+}

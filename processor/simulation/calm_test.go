@@ -49,8 +49,13 @@ func (r *run) back() {
 func (r *run) settle() {
 	client := r.kafka()
 	defer client.Close()
-	// A server that is gone may be missed only after a minute: see consume.Servers.
-	time.Sleep(max(0, 75*time.Second-time.Since(r.lastFailure())))
+	// A server that is gone may be missed only after a minute: see consume.Servers. What a processor
+	// that died has booked under shared names is booked again after two, and twice the lag.
+	noticed := 75 * time.Second
+	if r.shared > 0 {
+		noticed = 2*time.Minute + 2*r.server.layout.lag + r.background
+	}
+	time.Sleep(max(0, noticed-time.Since(r.lastFailure())))
 	for calm, waited := time.Duration(0), time.Duration(0); calm < 15*time.Second; waited += 5 * time.Second {
 		time.Sleep(5 * time.Second)
 		busy := r.busy(client, calm >= 10*time.Second)
@@ -64,7 +69,7 @@ func (r *run) settle() {
 		}
 	}
 	r.note("everything is handled")
-	time.Sleep(2*r.server.layout.lag + healing + 2*background)
+	time.Sleep(2*r.server.layout.lag + healing + 2*r.background)
 	r.check(true)
 	time.Sleep(max(0, time.Until(r.rates.last()), time.Until(r.epoch.Add(dayEnd))) + 3*sweep)
 }

@@ -125,7 +125,7 @@ func drawOutlived(rng *rand.Rand, members int) []fault {
 
 // drawVanishing makes a replica that has just been written to silent for longer than a minute, with
 // everything that it had not passed on: often soon after the processors began, when no other one may
-// have answered yet who it is.
+// have answered yet who it is. The processor that wrote to it may die before it can know.
 func drawVanishing(rng *rand.Rand, l layout) []fault {
 	if l.replicas == 1 || rng.IntN(3) > 0 {
 		return nil
@@ -135,8 +135,12 @@ func drawVanishing(rng *rand.Rand, l layout) []fault {
 		at = at / 8
 	}
 	away := 80*time.Second + time.Duration(rng.IntN(400))*100*time.Millisecond
-	f := statement(&statementFault{verb: "insert", table: []string{"identities", "facts", "ledger", "clicks",
-		"leads"}[rng.IntN(5)], trouble: vanishes, skip: rng.IntN(4), hits: 1, delay: away, lost: 59 * time.Second})
+	s := &statementFault{verb: "insert", table: []string{"identities", "facts", "ledger", "clicks", "leads"}[rng.IntN(5)],
+		trouble: vanishes, skip: rng.IntN(4), hits: 1, delay: away, lost: 59 * time.Second}
+	if rng.IntN(2) == 0 {
+		s.table, s.skip, s.restart = "ledger", rng.IntN(20), time.Duration(1+rng.IntN(300))*100*time.Millisecond
+	}
+	f := statement(s)
 	begin := f.do
 	f.at, f.do = at, func(r *run) {
 		begin(r)

@@ -147,7 +147,7 @@ func (r *run) process(ctx context.Context, p *processor) {
 		group.Go(func() error { return recomputer.Mark(ctx) })
 	}
 	group.Go(func() error { return recomputer.Sweep(ctx, sweep) })
-	group.Go(func() error { return recomputer.Background(ctx, background) })
+	group.Go(func() error { return recomputer.Background(ctx, r.background) })
 	err := group.Wait()
 	switch {
 	case err != nil && !errors.Is(err, errKilled):

@@ -29,8 +29,6 @@ const (
 	drainTimeout = 15 * time.Minute
 	// healing is how long the second looks may take that are due twice the lag after their batches.
 	healing = 5 * time.Second
-	// background is how often a processor looks what is left to be booked under shared names.
-	background = 5 * time.Second
 )
 
 // run is one schedule: a seed's traffic, its faults, and what came of it.
@@ -54,13 +52,16 @@ type run struct {
 	static   bool // processors are static members
 	members  int
 	rewind   time.Duration
-	shared   uint64         // so many sales under a name are left to Background; 0: identity.Most
-	ongoing  sync.WaitGroup // faults that are not over
-	edge     edge
-	past     []*kgo.Record // of topics that were made again
-	expired  []expired
-	remade   bool
-	history  []operation
+	shared   uint64 // so many sales under a name are left to Background; 0: identity.Most
+	// background is how often a processor books what is left under shared names: at once, or when the
+	// records that asked for it are settled.
+	background time.Duration
+	ongoing    sync.WaitGroup // faults that are not over
+	edge       edge
+	past       []*kgo.Record // of topics that were made again
+	expired    []expired
+	remade     bool
+	history    []operation
 
 	mu         sync.Mutex
 	notes      []string
@@ -115,8 +116,12 @@ func simulated(t *testing.T, seed uint64, b broken) (violations []string, log st
 		// The shorter is less than a replica's lag, and than what ClickHouse loses in a crash.
 		r.rewind = []time.Duration{2 * time.Minute, 3 * time.Second}[stream(9).IntN(2)]
 		r.faults = drawFaults(draw, r.members, b.harder)
-		if shared := stream(14); shared.IntN(3) == 0 {
+		r.background = 5 * time.Second
+		if shared := stream(14); shared.IntN(6) == 0 {
 			r.shared = shared.Uint64N(4) + 1
+			if shared.IntN(2) == 0 {
+				r.background = 70 * time.Second
+			}
 		}
 		r.rates = newRates(stream(3), epoch)
 		r.server = newServer(r, stream(4), stream(6))
@@ -163,9 +168,9 @@ func (r *run) violated(format string, args ...any) {
 // transcript returns the whole schedule, to find out why it failed.
 func (r *run) transcript() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d processors (static members: %v), rewind %s, %d sales share a name, %s, %d records, rates: "+
+	fmt.Fprintf(&b, "seed %d: %d processors (static members: %v), rewind %s, %d sales share a name (booked every %s), %s, %d records, rates: "+
 		"%s\n%s\nfaults, by seconds of "+
-		"virtual time since %s:\n", r.seed, r.members, r.static, r.rewind, r.shared, r.server.layout, len(r.traffic.sends), r.rates,
+		"virtual time since %s:\n", r.seed, r.members, r.static, r.rewind, r.shared, r.background, r.server.layout, len(r.traffic.sends), r.rates,
 		r.clocks,
 		r.epoch.Format(time.RFC3339))
 	for _, f := range r.faults {

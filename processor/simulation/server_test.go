@@ -240,6 +240,9 @@ func (s *server) try(ctx context.Context, p *processor, verb, table string,
 			s.unreachable(replica, f.delay)
 		case vanishes:
 			s.crash(replica, f.lost, f.delay)
+			if f.restart > 0 {
+				time.AfterFunc(f.restart/4, func() { s.kill(p, f.restart) })
+			}
 		}
 	}
 	if err := p.life.wait(); err != nil {
