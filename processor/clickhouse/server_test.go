@@ -33,6 +33,9 @@ func TestServer(t *testing.T) {
 	if err != nil || one.Name == "" || one.Name != two.Name || two.Uptime < one.Uptime {
 		t.Errorf("the server is first %v and then %v; %v", one, two, err)
 	}
+	if by := store.Answered(); len(by) != 1 || by[one.Display].IsZero() || len(store.Answered()) != 0 {
+		t.Errorf("statements were answered by %v, and %q answered", by, one.Display)
+	}
 	if replicated, err := store.Replicated(t.Context()); err != nil || replicated {
 		t.Errorf("a database without tables is replicated: %t, %v", replicated, err)
 	}
