@@ -107,7 +107,8 @@ func TestSilentAddress(t *testing.T) {
 		one.cut.Store(false)
 		ask(t, a, "SELECT 0")
 		if one.posts.Load() != 2 || two.posts.Load() != 2 {
-			t.Errorf("the first is asked %d times, the second %d times; want 2 and 2", one.posts.Load(), two.posts.Load())
+			t.Errorf("the first is asked %d times, want 2, and the second %d times, want 2", one.posts.Load(),
+				two.posts.Load())
 		}
 		two.cut.Store(true)
 		ask(t, a, "SELECT 0")

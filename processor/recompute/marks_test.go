@@ -92,8 +92,8 @@ func TestRequestOfADeadProcessorIsDoneAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &asked{Model: clickhousetest.New(t)}
 		processor := func() *recompute.Recomputer {
-			return recompute.New(recompute.Config{Store: store, Log: slog.New(slog.DiscardHandler), ReplicaLag: 10 * time.Second,
-				Kept: func() time.Time { return time.Now().Add(-time.Minute) }})
+			return recompute.New(recompute.Config{Store: store, Log: slog.New(slog.DiscardHandler),
+				ReplicaLag: 10 * time.Second, Kept: func() time.Time { return time.Now().Add(-time.Minute) }})
 		}
 		if err := store.InsertDeferred(t.Context(), []clickhouse.Deferred{{Workspace: "default",
 			Name: identity.New(identity.Customer, "cus_1"), Request: "1", At: time.Now()}}); err != nil {

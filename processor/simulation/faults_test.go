@@ -135,8 +135,8 @@ func drawVanishing(rng *rand.Rand, l layout) []fault {
 		at = at / 8
 	}
 	away := 80*time.Second + time.Duration(rng.IntN(400))*100*time.Millisecond
-	s := &statementFault{verb: "insert", table: []string{"identities", "facts", "ledger", "clicks", "leads"}[rng.IntN(5)],
-		trouble: vanishes, skip: rng.IntN(4), hits: 1, delay: away, lost: 59 * time.Second}
+	s := &statementFault{verb: "insert", table: []string{"identities", "facts", "ledger", "clicks",
+		"leads"}[rng.IntN(5)], trouble: vanishes, skip: rng.IntN(4), hits: 1, delay: away, lost: 59 * time.Second}
 	if rng.IntN(2) == 0 {
 		s.table, s.skip, s.restart = "ledger", rng.IntN(20), time.Duration(1+rng.IntN(300))*100*time.Millisecond
 	}

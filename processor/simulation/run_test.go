@@ -168,9 +168,9 @@ func (r *run) violated(format string, args ...any) {
 // transcript returns the whole schedule, to find out why it failed.
 func (r *run) transcript() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "seed %d: %d processors (static members: %v), rewind %s, %d sales share a name (booked every %s), %s, %d records, rates: "+
-		"%s\n%s\nfaults, by seconds of "+
-		"virtual time since %s:\n", r.seed, r.members, r.static, r.rewind, r.shared, r.background, r.server.layout, len(r.traffic.sends), r.rates,
+	fmt.Fprintf(&b, "seed %d: %d processors (static members: %v), rewind %s, %d sales share a "+
+		"name (booked every %s), %s, %d records, rates: %s\n%s\nfaults, by seconds of virtual time since %s:\n",
+		r.seed, r.members, r.static, r.rewind, r.shared, r.background, r.server.layout, len(r.traffic.sends), r.rates,
 		r.clocks,
 		r.epoch.Format(time.RFC3339))
 	for _, f := range r.faults {

@@ -507,7 +507,8 @@ func (c *client) Server(ctx context.Context) (server clickhouse.Server, err erro
 	err = c.execute(ctx, c.p, "server", "", nil, func(m *clickhousetest.Model) error {
 		for _, r := range c.replicas {
 			if r.model == m {
-				server = clickhouse.Server{Name: r.String(), Display: r.String(), Uptime: time.Since(r.started).Truncate(time.Second)}
+				server = clickhouse.Server{Name: r.String(), Display: r.String(),
+					Uptime: time.Since(r.started).Truncate(time.Second)}
 			}
 		}
 		return nil

@@ -75,7 +75,8 @@ func (m *Model) Clone() *Model {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return &Model{
-		Now: m.Now, Unequal: m.Unequal, Shared: m.Shared, clicks: maps.Clone(m.clicks), events: maps.Clone(m.events), facts: m.facts.clone(),
+		Now: m.Now, Unequal: m.Unequal, Shared: m.Shared,
+		clicks: maps.Clone(m.clicks), events: maps.Clone(m.events), facts: m.facts.clone(),
 		edges: m.edges.clone(), firsts: maps.Clone(m.firsts), leads: maps.Clone(m.leads),
 		ledger: maps.Clone(m.ledger), dead: maps.Clone(m.dead), deferred: maps.Clone(m.deferred),
 	}
