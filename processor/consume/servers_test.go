@@ -97,7 +97,8 @@ func TestServersSettledUntil(t *testing.T) {
 	}
 	answers := func(name string, seconds int, missing bool) time.Time {
 		later := time.Duration(seconds) * time.Second
-		now, server := began.Add(later), clickhouse.Server{Name: name, Display: "the " + name, Uptime: time.Hour + later}
+		now := began.Add(later)
+		server := clickhouse.Server{Name: name, Display: "the " + name, Uptime: time.Hour + later}
 		missed = false
 		if s.sight(server, now); missed != missing {
 			t.Errorf("%s answers after %d s: read again %t, want %t", name, seconds, missed, missing)

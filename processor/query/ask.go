@@ -261,11 +261,8 @@ func (a *Asker) large(ctx context.Context, workspace string) (bool, error) {
 	}
 	body, err := a.lookUp(ctx, "size of a workspace", map[string]string{"workspace": workspace},
 		"SELECT count() FROM revenue WHERE workspace = {workspace:String}")
-	switch {
-	case errors.Is(err, errSilent): // there is no time left for the question
-		return false, err
-	case err != nil:
-		return known.large, nil // the question itself says what is wrong
+	if err != nil {
+		return known.large, ifSilent(err)
 	}
 	entries, err := strconv.Atoi(strings.TrimSpace(body))
 	if err != nil {
@@ -277,17 +274,23 @@ func (a *Asker) large(ctx context.Context, workspace string) (bool, error) {
 	return entries >= sql.LargeFrom, nil
 }
 
+// ifSilent returns err if it is errSilent, after which no time is left for the question. Of other
+// errors the question itself says what is wrong.
+func ifSilent(err error) error {
+	if errors.Is(err, errSilent) {
+		return err
+	}
+	return nil
+}
+
 // firstSales returns which lists tell the first sales of the workspace, or nil where all payments
 // must be read. It is looked up for each question: what was written a moment ago is in the answer. An
 // error is errSilent.
 func (a *Asker) firstSales(ctx context.Context, values map[string]string) (*sql.FirstSales, error) {
 	rows, err := a.lookUp(ctx, "first sales",
 		map[string]string{"workspace": values["workspace"], "livemode": values["livemode"]}, sql.FirstSalesLookup)
-	switch {
-	case errors.Is(err, errSilent):
-		return nil, err
-	case err != nil:
-		return nil, nil // all payments tell as much, and the question itself says what is wrong
+	if err != nil {
+		return nil, ifSilent(err) // all payments tell as much
 	}
 	f, ok, err := sql.ReadFirstSales(rows)
 	if err != nil {

@@ -28,7 +28,7 @@ type broken struct {
 	noHold      bool                                              // the rewind passes what is not looked at again
 	unmarked    bool                                              // a version does not say by which rules
 	blind       bool                                              // nobody notices that another server answers
-	once        bool                                              // a server that is gone soon after a change is not missed
+	once        bool                                              // a server that is gone soon after one is not missed
 	unnamed     bool                                              // statements do not say which server answered them
 	hurried     bool                                              // a name is marked as carried at once
 	hasty       bool                                              // a topic is deleted without waiting for anything
