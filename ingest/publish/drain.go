@@ -30,6 +30,9 @@ type drainer struct {
 	tries int    // of the chunk, without an answer
 
 	refusing map[string]bool // topics of which Kafka has refused a record since the oldest segment was read
+	// remaining has the segments that are delivered and whose files could not be deleted, and whether
+	// such a file is to be kept: a disk that can only be read would have them sent for ever.
+	remaining map[int64]bool
 }
 
 // drainSpool delivers the spool's records in their order, oldest first, until ctx ends. While Kafka
@@ -37,7 +40,7 @@ type drainer struct {
 // Kafka refuses for a reason that somebody can mend, as for a topic that is missing, stays where it
 // is, and what stands behind it goes first.
 func (p *Publisher) drainSpool(ctx context.Context) {
-	d := &drainer{Publisher: p, limit: drainFirst, refusing: make(map[string]bool)}
+	d := &drainer{Publisher: p, limit: drainFirst, refusing: make(map[string]bool), remaining: make(map[int64]bool)}
 	for pause(ctx, drainEvery) {
 		clear(d.refusing)
 		for last := int64(0); ctx.Err() == nil; { // an open breaker is no obstacle: the drain may be what closes it
@@ -67,17 +70,31 @@ type outcome struct {
 // drainSegment delivers one segment and deletes its file. A process that ends in between begins the
 // segment again at its next start: what is delivered twice is the same row.
 func (d *drainer) drainSegment(ctx context.Context, seg *spool.Segment) {
+	left, err := d.deliverSegment(ctx, seg)
+	if err == nil {
+		err = d.finish(ctx, seg, left)
+	}
+	if err != nil && ctx.Err() == nil {
+		d.log.Error("drain the spool", "error", err)
+		pause(ctx, drainRetry)
+	}
+}
+
+// deliverSegment returns what it could not deliver of a segment, and an error only if ctx has ended.
+func (d *drainer) deliverSegment(ctx context.Context, seg *spool.Segment) (left outcome, err error) {
+	if _, delivered := d.remaining[seg.Name]; delivered {
+		return outcome{}, nil
+	}
 	if seg.Torn > 0 {
 		d.log.Warn("a spool segment ends in an unfinished write, which nobody was promised", "bytes", seg.Torn)
 	}
-	var left outcome
 	for entries := seg.Entries; len(entries) > 0; {
 		n := chunk(entries, d.limit)
 		begin := time.Now()
 		out, err := d.deliverChunk(ctx, entries[:n])
 		switch {
 		case ctx.Err() != nil:
-			return
+			return left, ctx.Err()
 		case errors.Is(err, errNoAnswer):
 			// All of it may be with one dead leader. What is sent again goes to a partition that
 			// has less to do; a small chunk, since that one's leader may be dead too.
@@ -86,7 +103,7 @@ func (d *drainer) drainSegment(ctx context.Context, seg *spool.Segment) {
 		case err != nil:
 			d.log.Warn("drain the spool: the client refused; trying again", "error", err)
 			if !pause(ctx, drainRetry) {
-				return
+				return left, ctx.Err()
 			}
 			continue
 		}
@@ -97,28 +114,40 @@ func (d *drainer) drainSegment(ctx context.Context, seg *spool.Segment) {
 		// A pause half as long as Kafka took: a third of its time is left to those who wait for an
 		// answer.
 		if !pause(ctx, min(time.Since(begin)/2, drainEvery)) {
-			return
+			return left, ctx.Err()
 		}
 	}
-	if err := d.finish(ctx, seg, left); err != nil {
-		d.log.Error("drain the spool", "error", err)
-		pause(ctx, drainRetry)
-	}
+	return left, nil
 }
 
 // finish ends a segment of which left is not delivered.
 func (d *drainer) finish(ctx context.Context, seg *spool.Segment, left outcome) error {
-	remaining := len(left.later) + len(left.never)
+	undelivered := len(left.later) + len(left.never)
 	switch {
 	case len(left.later) == 0:
-		d.metrics.spoolDamaged.Add(float64(seg.Damaged))
-		d.metrics.spoolUndeliverable.Add(float64(len(left.never)))
-		return d.spool.Remove(seg, len(left.never) > 0)
-	case remaining == len(seg.Entries) || seg.Damaged > 0: // a damaged segment stays as it is, for people
+		return d.remove(seg, left.never)
+	case undelivered == len(seg.Entries) || seg.Damaged > 0: // a damaged segment stays as it is, for people
 		pause(ctx, drainRetry)
 		return nil
 	}
 	return d.spool.Rewrite(seg, append(left.later, left.never...))
+}
+
+// remove deletes the file of a delivered segment, or keeps it for people if it has entries that Kafka
+// will never take.
+func (d *drainer) remove(seg *spool.Segment, never [][]byte) error {
+	keep, again := d.remaining[seg.Name]
+	if !again {
+		keep = len(never) > 0
+		d.metrics.spoolDamaged.Add(float64(seg.Damaged))
+		d.metrics.spoolUndeliverable.Add(float64(len(never)))
+	}
+	d.remaining[seg.Name] = keep
+	err := d.spool.Remove(seg, keep)
+	if err == nil {
+		delete(d.remaining, seg.Name)
+	}
+	return err
 }
 
 // deliverChunk delivers entries and returns those that it could not. After an error all of them are

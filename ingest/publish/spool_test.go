@@ -256,6 +256,39 @@ func TestDeadLeader(t *testing.T) {
 	storedAtLeast(t, c.ListenAddrs()[0], sent)
 }
 
+// Kafka goes away again and again, in the middle of what it is given: nothing is lost, nobody is
+// refused, and the spool is empty in the end.
+func TestDrainWhileKafkaFlaps(t *testing.T) {
+	o := newOutage(t)
+	p := start(t, spooling(t.TempDir(), o.addr))
+	direct(t, p, "before")
+	const rounds, each = 6, 300
+	for round := range rounds {
+		o.end()
+		var wg sync.WaitGroup
+		for i := range each {
+			wg.Go(func() {
+				if err := put(t.Context(), p, record(fmt.Sprint(round*each+i))); err != nil {
+					t.Errorf("Publish: %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		drained := testutil.ToFloat64(p.metrics.spoolDrained)
+		o.again()
+		if round < rounds-1 { // and gone with the first chunk that it has acknowledged
+			eventually(t, "a chunk is drained", func() bool { return testutil.ToFloat64(p.metrics.spoolDrained) > drained })
+		}
+	}
+	waitDrained(t, p)
+	got := storedAtLeast(t, o.addr, 1+rounds*each)
+	for i := range rounds * each {
+		if got[fmt.Sprint(i)] == 0 {
+			t.Fatalf("record %d is lost", i)
+		}
+	}
+}
+
 // A spool that is full, or whose disk is dead, refuses as if there were none, and readiness says
 // so.
 func TestSpoolIsFull(t *testing.T) {
