@@ -330,6 +330,46 @@ func TestKafkaAway(t *testing.T) {
 	}
 }
 
+// A signature header may be as large as headers may be. The good one is found wherever it stands, as
+// by Stripe's own libraries.
+func TestLargeSignatureHeaders(t *testing.T) {
+	h := start(t, newKafka(t))
+	body := `{"id":"evt_1","object":"event","type":"x","data":{"object":{"id":"o"}}}`
+	now := time.Now()
+	good := sign(body, liveSecret, now)
+	stamp, mac, _ := strings.Cut(good, ",v1=")
+	bad := ",v1=" + strings.Repeat("0", len(mac))
+	many := strings.Repeat(bad, 200) // 14 KB
+	for _, tt := range []struct {
+		name, signature, want string
+	}{
+		{"the good one behind 200", stamp + many + ",v1=" + mac, "200"},
+		{"the good one before 200", good + many, "200"},
+		{"200 bad ones", stamp + many, "400"},
+		{"4,000 short ones and the good one", stamp + strings.Repeat(",v1=", 3800) + ",v1=" + mac, "200"},
+		{"7,000 commas", good + strings.Repeat(",", 7000), "400"},
+		{"a time of 10,000 digits", "t=" + strings.Repeat("1", 10_000) + ",v1=" + mac, "400"},
+		{"a time before the year 0", "t=-99999999999,v1=" + mac, "400"},
+		{"a time twice, the last wrong", good + ",t=1", "400"},
+		{"a signature of 10,000 digits", stamp + ",v1=" + strings.Repeat("a", 10_000), "400"},
+		{"100 KB", good + strings.Repeat(bad, 1500), "431"},
+		{"a second header", good + "\r\nStripe-Signature: " + stamp + bad, "200"},
+		{"the good one in a second header", stamp + bad + "\r\nStripe-Signature: " + good, "400"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := h.raw(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: h\r\nStripe-Signature: %s\r\nContent-Length: %d\r\n\r\n%s",
+				Path, tt.signature, len(body), body))
+			if got != tt.want {
+				t.Errorf("answers %s, want %s", got, tt.want)
+			}
+			if tt.want == "200" {
+				h.next()
+			}
+		})
+	}
+	h.nothing()
+}
+
 // Who ends his half of the connection behind the request, as HTTP lets him, waits for the answer
 // all the same. Kafka takes the event at the second try, long after the webhook has seen that end.
 func TestHalfClosed(t *testing.T) {
