@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -239,6 +240,73 @@ func (s *Spool) waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.filling.frames)
+}
+
+// steppingFile calls step in the middle of each write and around each fsync.
+type steppingFile struct {
+	*os.File
+	step func()
+}
+
+func (f *steppingFile) Write(b []byte) (int, error) {
+	n, err := f.File.Write(b[:len(b)/2])
+	if err != nil {
+		return n, err
+	}
+	f.step()
+	more, err := f.File.Write(b[n:])
+	return n + more, err
+}
+
+func (f *steppingFile) Sync() error {
+	f.step()
+	err := f.File.Sync()
+	f.step()
+	return err
+}
+
+// A process may be killed at each step: what it leaves then has everything that was promised, in its
+// order, and nothing that is damaged.
+func TestKilledAtEachStep(t *testing.T) {
+	dir := t.TempDir()
+	cfg := config(dir)
+	const entries = 6
+	entry := func(i int) []byte { return bytes.Repeat([]byte{'a' + byte(i)}, segmentBytes/3) }
+	promised, steps := 0, 0
+	step := func() {
+		steps++
+		left := t.TempDir()
+		if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
+			t.Error(err)
+			return
+		}
+		s := open(t, config(left))
+		got, damaged, _ := drain(t, s)
+		_ = s.Close()
+		if len(got) < promised || damaged != 0 {
+			t.Errorf("killed at step %d: %d entries of %d promised, %d bytes damaged", steps, len(got), promised, damaged)
+		}
+		for i, e := range got {
+			if e != string(entry(i)) {
+				t.Errorf("killed at step %d: entry %d is another one", steps, i)
+			}
+		}
+	}
+	cfg.create = func(path string) (file, error) {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		step()
+		return &steppingFile{f, step}, err
+	}
+	s := open(t, cfg)
+	for i := range entries {
+		if err := s.Append(t.Context(), entry(i)); err != nil {
+			t.Fatal(err)
+		}
+		promised++
+	}
+	if n := len(segments(t, dir)); n != 2 || steps != n+3*entries {
+		t.Errorf("%d segments after %d steps", n, steps)
+	}
 }
 
 // What is fsynced into a file that somebody has deleted is lost with the process. It is not
