@@ -492,8 +492,8 @@ func TestPrerendering(t *testing.T) {
 // one that was said before the script was loaded.
 func TestPrerenderedCalls(t *testing.T) {
 	for name, tt := range map[string]struct{ before, consent string }{
-		"granted":   {"", "granted"},
-		"denied":    {"", "denied"},
+		"granted": {"", "granted"},
+		"denied":  {"", "denied"},
 		"withdrawn": {`window.tributary = function () { (tributary.q = tributary.q || []).push(arguments) };
 			tributary("consent", "granted")`, "denied"},
 	} {

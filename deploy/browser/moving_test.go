@@ -214,7 +214,8 @@ func TestProgrammesWithoutScript(t *testing.T) {
 	for name, c := range programmeCalls {
 		t.Run(name, func(t *testing.T) {
 			stand := strings.NewReplacer("defer ", "", "/t.js", c.script).Replace(snippet)
-			v := newVisitor(t, name+".old-browser.example", stand+`<script>window.asked = window.led = "";`+c.calls+`</script>`)
+			v := newVisitor(t, name+".old-browser.example",
+				stand+`<script>window.asked = window.led = "";`+c.calls+`</script>`)
 			v.before(`URLSearchParams = MutationObserver = class { constructor() { throw "not in this browser" } }`)
 			v.open("/?via=ann")
 			if name == "dub" || !strings.Contains(c.calls, `"ready"`) {

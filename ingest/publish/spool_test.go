@@ -277,7 +277,9 @@ func TestDrainWhileKafkaFlaps(t *testing.T) {
 		drained := testutil.ToFloat64(p.metrics.spoolDrained)
 		o.again()
 		if round < rounds-1 { // and gone with the first chunk that it has acknowledged
-			eventually(t, "a chunk is drained", func() bool { return testutil.ToFloat64(p.metrics.spoolDrained) > drained })
+			eventually(t, "a chunk is drained", func() bool {
+				return testutil.ToFloat64(p.metrics.spoolDrained) > drained
+			})
 		}
 	}
 	waitDrained(t, p)

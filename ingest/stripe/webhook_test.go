@@ -357,8 +357,8 @@ func TestLargeSignatureHeaders(t *testing.T) {
 		{"the good one in a second header", stamp + bad + "\r\nStripe-Signature: " + good, "400"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := h.raw(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: h\r\nStripe-Signature: %s\r\nContent-Length: %d\r\n\r\n%s",
-				Path, tt.signature, len(body), body))
+			got := h.raw(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: h\r\nStripe-Signature: %s\r\n"+
+				"Content-Length: %d\r\n\r\n%s", Path, tt.signature, len(body), body))
 			if got != tt.want {
 				t.Errorf("answers %s, want %s", got, tt.want)
 			}

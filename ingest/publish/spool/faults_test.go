@@ -284,7 +284,8 @@ func TestKilledAtEachStep(t *testing.T) {
 		got, damaged, _ := drain(t, s)
 		_ = s.Close()
 		if len(got) < promised || damaged != 0 {
-			t.Errorf("killed at step %d: %d entries of %d promised, %d bytes damaged", steps, len(got), promised, damaged)
+			t.Errorf("killed at step %d: %d entries of %d promised, %d bytes damaged", steps, len(got), promised,
+				damaged)
 		}
 		for i, e := range got {
 			if e != string(entry(i)) {
