@@ -148,7 +148,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // keptHead is how many bytes of headers a request may have whose connection waits for another one:
 // fasthttp keeps twice their memory as long as the connection waits.
-const keptHead = 8 << 10
+const keptHead = 4 << 10
 
 // chunked is what fasthttp gives for the length of a chunked body.
 const chunked = -1
