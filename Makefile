@@ -125,7 +125,7 @@ proof: tools ## the long proofs: crashes at POINTS (all) calls, kills, LIVES and
 	CI_REAL_SERVICES=1 go test -count=1 -timeout=0 -run '$(WITHOUT_RACE)' ./processor/consume ./processor/ledger \
 		./processor/clickhouse/clickhousetest
 	GOGC=400 TRIBUTARY_LIVES=$(LIVES) CI_REAL_SERVICES=1 go test -count=1 -timeout=0 \
-		-run 'Truth|ShapesAgree|Subscription|EveryOrder|Hostile|Audit|Rebuild' ./processor/histories
+		-run 'Truth|ShapesAgree|Subscription|EveryOrder|Hostile|Audit|Rebuild|Erase|PassedOn' ./processor/histories
 	go test -count=1 -timeout=0 ./processor/simulation -schedules $(SCHEDULES)
 
 .PHONY: check

@@ -138,8 +138,10 @@ func TestAudit(t *testing.T) {
 		{"an entry's credit altered", "ledger", "altered",
 			"ALTER TABLE ledger UPDATE affiliate_id = 'mallory' WHERE entry_id = " + booked},
 	}}
-	if race.Enabled {
-		rounds = rounds[:2] // every table, and each of the three things that may be wrong
+	if race.Enabled { // each of the three things that may be wrong, at once
+		rounds = [][]fault{slices.DeleteFunc(slices.Concat(rounds[0], rounds[1]), func(f fault) bool {
+			return f.name == "a lead altered" || f.name == "a lead's copy deleted" // that of the one that is deleted
+		})}
 	}
 	for i, round := range rounds {
 		t.Run(fmt.Sprintf("round=%d", i+1), func(t *testing.T) {

@@ -151,7 +151,7 @@ func TestLedgerEqualsTruth(t *testing.T) {
 	var lived, events, movements atomic.Int64
 	atOnce := uint64(10)
 	if race.Enabled {
-		atOnce = 5
+		atOnce = 2
 	}
 	for first := uint64(1); int(lived.Load()) < want; first += atOnce {
 		last := first + atOnce

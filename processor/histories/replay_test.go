@@ -210,9 +210,11 @@ func TestRebuild(t *testing.T) {
 	// What clicks have lost to the retention is no difference: the clicks are years old.
 	w.exec("ALTER TABLE clicks UPDATE visitor_id = '', utm_term = '', url = '', city = '', properties = map() WHERE true")
 	retentionDays = 90
-	for suffix, topics := range map[string]*replay.Topics{
-		"_emptied": nil, "_emptied_kafka": w.kafka(1, append(all, broken)),
-	} {
+	emptied := map[string]*replay.Topics{"_emptied_kafka": w.kafka(1, append(all, broken))}
+	if !race.Enabled {
+		emptied["_emptied"] = nil // from the tables clicks are not rebuilt
+	}
+	for suffix, topics := range emptied {
 		if _, same := rebuild(suffix, 1000, topics); !same.Equal() {
 			t.Errorf("after the retention, %s: %+v", suffix, same.Differences)
 		}
@@ -247,8 +249,10 @@ func TestRebuild(t *testing.T) {
 	if after := w.count("SELECT count() FROM ledger FINAL"); after != before {
 		t.Errorf("%d entries after the exchange, %d before the damage", after, before)
 	}
-	if _, same := rebuild("_again", 1000, nil); !same.Equal() {
-		t.Errorf("after the exchange: %+v", same.Differences)
+	if !race.Enabled {
+		if _, same := rebuild("_again", 1000, nil); !same.Equal() {
+			t.Errorf("after the exchange: %+v", same.Differences)
+		}
 	}
 	entries := w.count("SELECT count() FROM ledger_current")
 	if entries != uint64(len(truth.movements)) {
