@@ -13,6 +13,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/deploy/race"
 	processor "tributary/processor/clickhouse"
 	"tributary/sql"
 	"tributary/sql/sqltest"
@@ -103,10 +104,14 @@ func unmigrated(t testing.TB) (dsn string, db *stdsql.DB) {
 }
 
 // A migration that was interrupted is executed again from its beginning, whatever was executed of
-// it.
+// it. Under the race detector the newest ones are.
 func TestMigrateAfterCrash(t *testing.T) {
 	dsn, db := unmigrated(t)
 	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest, err := goose.NumericComponent(files[len(files)-1])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,6 +119,9 @@ func TestMigrateAfterCrash(t *testing.T) {
 		version, err := goose.NumericComponent(file)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if race.Enabled && version <= newest-10 {
+			continue
 		}
 		migrateTo(t, db, version)
 		want := tables(t, dsn)

@@ -192,16 +192,6 @@ func TestQueries(t *testing.T) {
 	}
 }
 
-// An empty database has an answer to every question, too: the page is opened before the first
-// click.
-func TestQueriesOfNothing(t *testing.T) {
-	dsn, _ := sqltest.Open(t)
-	for _, name := range queries(t) {
-		q := question(t, name)
-		ask(t, dsn, q.Text+"FORMAT TSVWithNames", parameters(q))
-	}
-}
-
 var (
 	read  = regexp.MustCompile(`(?m)(?:FROM|(?:LEFT|CROSS) JOIN)\s+([a-z_]+)(\s+AS\s+\w+)?(\s+FINAL)?`)
 	final = map[string]bool{"click_days": false, "invoice_periods": true, "revenue": true, "leads_attributed": true,
@@ -254,9 +244,10 @@ func TestQueryRules(t *testing.T) {
 	}
 }
 
-// Arrow has a DateTime as a number of seconds and an Enum as a number, Parquet an Enum as bytes, and
-// neither has integers of 128 bits: an answer has types that both write as what they are. Money and
-// ratios are decimals there, and have all their digits as text.
+// An empty database has an answer to every question, too: the page is opened before the first
+// click. Its types are those that Arrow and Parquet write as what they are: Arrow has a DateTime as
+// a number of seconds and an Enum as a number, Parquet an Enum as bytes, and neither has integers of
+// 128 bits. Money and ratios are decimals there, and have all their digits as text.
 func TestTypesOfAnswers(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	strange := regexp.MustCompile(`"name": "(\w+)",\s+"type": "([^"]*\b(?:DateTime\(|DateTime"|Enum|U?Int128|U?Int256|UUID)[^"]*)`)
