@@ -183,7 +183,7 @@ func (a *Audit) compareDerived(ctx context.Context, since time.Time) ([]Finding,
 func (a *Audit) fromTables(ctx context.Context, h *replay.Handlers, r *Report) error {
 	r.leaveOut("clicks and leads, which only Kafka has as they were received")
 	var records []*kgo.Record
-	// A record that cannot be read is among the dead letters since it was consumed.
+	// A record that cannot be read was set aside as a dead letter when it was consumed.
 	ignore := func(context.Context, *kgo.Record, string, string, error) error { return nil }
 	handle := func() error {
 		r.Records += len(records)

@@ -75,10 +75,11 @@ func Pause(every, took time.Duration) time.Duration {
 	return max(every, min(idleShare*took, maxPause*every))
 }
 
-// Run returns when ctx ends. An audit that fails is logged, and does not stop the processor.
+// Run audits again and again until ctx ends. An audit that fails is logged, and does not stop the
+// processor.
 //
-// After a start, and where another processor audited before, the last success may have been as long
-// ago as the longest pause.
+// The first audit after a start, or after another processor's, checks what is as old as the longest
+// pause: this processor does not know when the last audit succeeded.
 func (c *Continuous) Run(ctx context.Context) error {
 	var last time.Time // when this processor's last audit that succeeded began
 	wait := min(c.every, firstAfter)

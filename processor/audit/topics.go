@@ -70,9 +70,10 @@ type partition struct {
 	id    int32
 }
 
-// beginnings returns the partitions that are read from their beginning, and how many are not. What
-// was received before the first record of one that Kafka has cut may have had a record. So may what
-// was received before the first record of all others: the topics may have been created anew.
+// beginnings returns the partitions that are read from their first record on, and how many are not:
+// cut are those of which Kafka has deleted older records, created the others. A row that was received
+// before the first record of a partition may have had a record there that is gone: deleted from one
+// that is cut, or lost with its topic, if the topic was created anew.
 func beginnings(begin, oldest replay.Offsets) (cut, created map[partition]bool, others int) {
 	cut, created = make(map[partition]bool), make(map[partition]bool)
 	for topic, offsets := range begin {

@@ -51,7 +51,8 @@ func (s *Store) NamedClicks(
 // clickRange is the first and the last id of a range.
 type clickRange struct{ first, last schemas.ClickID }
 
-// clickRanges cuts sorted ids where a gap in time is.
+// clickRanges returns the ranges of sorted ids between which there are gaps in time longer than
+// clickGap.
 func clickRanges(ids []schemas.ClickID) []clickRange {
 	var ranges []clickRange
 	for _, id := range ids {

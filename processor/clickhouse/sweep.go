@@ -27,8 +27,8 @@ ORDER BY rand() LIMIT ?`, []any{since, limit}, ScanSale)
 }
 
 // Outdated returns sales with an entry whose rate was revised after the entry was booked. revised
-// returns when the rate of a currency on a day was, 0 or a Unix time in seconds. Beyond limit the
-// choice is random, as of Unfinished.
+// returns when the rate of a currency on a day was revised, as a Unix time in seconds; 0: never. If
+// there are more than limit, they are chosen at random, as in Unfinished.
 func (s *Store) Outdated(ctx context.Context, revised func(currency string, day time.Time) int64, limit int) ([]Sale,
 	error) {
 	some, err := Collect(ctx, s, "fx_rates", "SELECT max(revised_at) > 0 AS some FROM fx_rates", nil,

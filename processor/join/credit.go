@@ -106,7 +106,8 @@ func Inverse(width uint, value int64) uint64 {
 	return limit - uint64(value)
 }
 
-// mention says by what of a sale an affiliate was named, and when that was first reported.
+// mention says whether the sale, its subscription or its buyer named an affiliate (scope), and when
+// that was first reported.
 type mention struct {
 	scope uint64
 	at    time.Time
@@ -119,10 +120,10 @@ const (
 	bySale
 )
 
-// orderOf returns the rank of a mention, the greatest of which is credited: one by the sale itself
-// before one by its subscription, and that before one by its buyer. Within a scope those from
-// before the sale are preferred, the last or the first of them by the policy. A later one counts
-// only while there is none from before, and of several the first.
+// orderOf returns the rank of a mention; the mention with the greatest rank is credited. One by the
+// sale itself goes before one by its subscription, and that before one by its buyer. Of one scope
+// those that were reported before the sale go first: the last or the first of them, as the policy
+// says. Without any, the first that was reported after the sale is credited.
 func (s *Search) orderOf(n mention) uint64 {
 	const secondBits = 39
 	before, preferred := uint64(1), Inverse(secondBits, n.at.Unix())

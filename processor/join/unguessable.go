@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// A name must hold this many bits, as counted below. Then few ids that a vendor makes of 64 random
-// bits or more are refused, and no name is taken that somebody made up of words and numbers in one
-// case. People seldom mix capitals and small letters, so fewer bits are enough where both occur.
+// A name must hold at least so many bits, as counted below. These limits refuse few of the ids that
+// vendors make of 64 random bits or more, and every name that somebody made up of words and numbers
+// in one case. People seldom mix capitals and small letters, so fewer bits are enough where both
+// occur.
 const (
 	enoughBits  = 6400 // hundredths of a bit
 	enoughMixed = 4500
