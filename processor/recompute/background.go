@@ -84,13 +84,9 @@ func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 			return err
 		}
 		rows = append(rows, r.marks.toDoAgain()...)
-		type name struct {
-			workspace string
-			name      identity.Node
-		}
-		requests := make(map[name][]clickhouse.Deferred)
+		requests := make(map[deferredName][]clickhouse.Deferred)
 		for _, d := range rows {
-			n := name{d.Workspace, d.Name}
+			n := deferredName{d.Workspace, d.Name}
 			requests[n] = append(requests[n], d)
 		}
 		generation := r.marks.generation()
@@ -101,18 +97,7 @@ func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 			return nil
 		}
 		for len(requests) > 0 {
-			var workspace string
-			var names []identity.Node
-			var finished []clickhouse.Deferred
-			for n, asked := range requests { // in no order, so that several processors do not do the same
-				if len(names) == 0 {
-					workspace = n.workspace
-				}
-				if n.workspace == workspace && len(names) < maxNames {
-					names, finished = append(names, n.name), append(finished, asked...)
-					delete(requests, n)
-				}
-			}
+			workspace, names, finished := takeSome(requests)
 			if err := r.finish(ctx, workspace, names, pauses); err != nil {
 				return err
 			}
@@ -143,8 +128,31 @@ func (r *Recomputer) noteFinished(ctx context.Context, generation int, workspace
 	return nil
 }
 
+// deferredName is a name under which something is to be booked.
+type deferredName struct {
+	workspace string
+	name      identity.Node
+}
+
 // maxNames is how many names are finished at once.
 const maxNames = 100
+
+// takeSome removes at most maxNames names of one workspace, and returns them with their requests.
+// Which ones is left to chance, so that several processors do not do the same.
+func takeSome(requests map[deferredName][]clickhouse.Deferred) (
+	workspace string, names []identity.Node, taken []clickhouse.Deferred,
+) {
+	for n, asked := range requests {
+		if len(names) == 0 {
+			workspace = n.workspace
+		}
+		if n.workspace == workspace && len(names) < maxNames {
+			names, taken = append(names, n.name), append(taken, asked...)
+			delete(requests, n)
+		}
+	}
+	return workspace, names, taken
+}
 
 // finish books everything that names touch, page by page, and the sales among them.
 func (r *Recomputer) finish(ctx context.Context, workspace string, names []identity.Node, pauses bool) error {
