@@ -159,8 +159,8 @@ func (i *invoice) mayBePaidBy(p *payment) bool {
 		d >= -identity.EarliestPayment && d <= identity.LatestPayment
 }
 
-// away returns how long after the invoice said that something was paid a time is. Of an invoice
-// that is paid in parts each part may have been reported when it was paid: the nearest counts.
+// away returns how long a time lies after the report that something of the invoice is paid; it is
+// negative before it. Each part of an invoice may have a report of its own: the nearest one counts.
 func (i *invoice) away(at time.Time) time.Duration {
 	d := at.Sub(i.source.OccurredAt)
 	for _, f := range i.facts {
