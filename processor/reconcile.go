@@ -52,7 +52,8 @@ transaction. Each difference is listed with its likely cause.
 
 In the dashboard: Reports, Balance, "Balance change from activity", itemised, all columns, time zone UTC.
 The dashboard's balance history names no payment intents, so that what the ledger knows by its intent alone
-cannot be found in it.
+cannot be found in it. A payout reconciliation report lacks what was not paid out yet. Whatever the
+export, the verdict is of the days from its first transaction to its last one.
 
 An entry that no transaction answers to counts as paid outside Stripe only where an event says so
 (paid_out_of_band, payment_record, out_of_band_amount). Any other is unproven, and so is whatever was found

@@ -282,3 +282,35 @@ func TestDistinct(t *testing.T) {
 		t.Errorf("one transaction has two amounts: %v", err)
 	}
 }
+
+// Of a day that an export has no transaction of, before its first one and after its last one, no
+// verdict is given.
+func TestVerdictNamesItsDays(t *testing.T) {
+	period, err := NewPeriod("2026-03-01", "2026-03-10")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		days     []int
+		complete bool
+		entries  int
+		want     string
+	}{
+		"all":              {[]int{1, 10, 5}, false, 1, "Equal to the cent."},
+		"some, of the API": {nil, true, 1, "Equal to the cent."},
+		"some of them": {[]int{9, 2}, false, 1,
+			"Equal to the cent from 2026-03-02 to 2026-03-09 (the export has no transaction of other days)."},
+		"only payouts": {[]int{1, 10}, false, 0, "No sale's money moved, on either side."},
+		"none": {nil, false, 0,
+			"No sale's money moved, on either side (the export has no transaction of these days)."},
+	} {
+		r := newReport(Scope{Period: period, Complete: c.complete})
+		r.Entries = c.entries
+		for _, day := range c.days {
+			r.covers(time.Date(2026, 3, day, 10, 0, 0, 0, time.UTC))
+		}
+		if got := r.verdict(); got != c.want {
+			t.Errorf("%s: %s\nwant %s", name, got, c.want)
+		}
+	}
+}
