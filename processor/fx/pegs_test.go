@@ -125,6 +125,18 @@ func TestPredecessorsOfTheEuro(t *testing.T) {
 	expect(t, table, "hrk", "2026-01-16", "pegs 0.153958457760966222 2026-01-15 provisional")
 }
 
+// Where no bank publishes it, the lev before the euro is converted as its currency board bound it;
+// what a bank publishes wins.
+func TestLevBeforeTheEuro(t *testing.T) {
+	table := withPegs(t, ratesOf(t, "file", "1999-07-02 eur 1.02", "1999-07-05 eur 1.02", "2025-12-30 eur 1.175",
+		"2025-12-31 eur 1.175", "2026-01-02 eur 1.17"))
+	bgn := func(eur string) string { return decimal.RequireFromString(quotient(t, eur, "1.95583")).String() }
+	expect(t, table, "bgn", "1999-07-04", "none")
+	expect(t, table, "bgn", "1999-07-05", "pegs "+bgn("1.02")+" 1999-07-05 final")
+	expect(t, table, "bgn", "2025-12-30", "pegs "+bgn("1.175")+" 2025-12-30 final")
+	expect(t, table, "bgn", "2026-01-01", "pegs "+bgn("1.175")+" 2025-12-31 final")
+}
+
 // A peg ends on its last day: the next one has no rate by it.
 func TestPegThatEnded(t *testing.T) {
 	table := withPegs(t)
