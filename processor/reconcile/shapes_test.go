@@ -26,12 +26,13 @@ type shape struct {
 
 var shapes = []shape{
 	{"itemised report", true, func(list []reconcile.Transaction) string {
-		return report(list, "balance_transaction_id,created_utc,created,currency,gross,fee,net,reporting_category,source_id,"+
-			"customer_facing_amount,customer_facing_currency,customer_id,charge_id,payment_intent_id")
+		return report(list, "balance_transaction_id,created_utc,created,currency,gross,fee,net,reporting_category,"+
+			"source_id,customer_facing_amount,customer_facing_currency,customer_id,charge_id,payment_intent_id")
 	}},
 	{"payout reconciliation, columns in another order", true, func(list []reconcile.Transaction) string {
-		return "\ufeff" + report(list, "automatic_payout_id,payment_intent_id,charge_id,customer_id,customer_facing_currency,"+
-			"customer_facing_amount,source_id,reporting_category,net,fee,gross,currency,created_utc,balance_transaction_id")
+		return "\ufeff" + report(list, "automatic_payout_id,payment_intent_id,charge_id,customer_id,"+
+			"customer_facing_currency,customer_facing_amount,source_id,reporting_category,net,fee,"+
+			"gross,currency,created_utc,balance_transaction_id")
 	}},
 	{"itemised report, with the columns of its default", false, func(list []reconcile.Transaction) string {
 		return report(list, "balance_transaction_id,created_utc,currency,gross,fee,net,reporting_category,source_id,"+
@@ -42,7 +43,9 @@ var shapes = []shape{
 			":01\n", "\n")
 	}},
 	{"pages of the API", true, func(list []reconcile.Transaction) string { return pages(list, true) }},
-	{"pages of the API, sources not expanded", false, func(list []reconcile.Transaction) string { return pages(list, false) }},
+	{"pages of the API, sources not expanded", false, func(list []reconcile.Transaction) string {
+		return pages(list, false)
+	}},
 }
 
 // typeOf is the older field of a category.
