@@ -45,8 +45,16 @@ changes nothing.
     processor backfill --stripe-api-key-file key --since 2025-01-01
 
 It shows progress, waits when Stripe asks it to, may be interrupted, and goes on where it was when it is
-started with the same days. A restricted key needs read access to all that is listed above. Clicks are not
-in Stripe: import them with POST /v1/clicks.`
+started with the same days. A restricted key needs read access to all that is listed above.
+
+` + c.notFound() + `.`
+}
+
+// notFound says what of past money Stripe's lists do not give.
+func (c *backfillCommand) notFound() string {
+	return `Not found are: invoices that were paid more than a year after they were issued (their payments are
+found, without tax; paid outside Stripe, they are not), and payments of before the period that failed in
+it, late, without a dispute. Clicks are not in Stripe: import them with POST /v1/clicks`
 }
 
 // Run reads, writes, and says how to check the result.
@@ -85,8 +93,8 @@ func (c *backfillCommand) Run(ctx context.Context, app *kong.Kong, log *slog.Log
 		_, err = fmt.Fprintf(app.Stdout, "%d events would be written\n", total)
 		return err
 	}
-	_, err = fmt.Fprintf(app.Stdout, "%d events are in Kafka. When the processors have booked them, compare:\n\n    %s\n",
-		total, c.check(b))
+	_, err = fmt.Fprintf(app.Stdout, "%d events are in Kafka. When the processors have booked them, compare:\n\n"+
+		"    %s\n\n%s.\n", total, c.check(b), c.notFound())
 	return err
 }
 

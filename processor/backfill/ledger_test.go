@@ -128,6 +128,58 @@ func TestRefundsOfOldCharges(t *testing.T) {
 	}
 }
 
+// What goes back in a period of a payment from before it is the buyer's, and takes back the tax that
+// was paid, as the session or invoice says: neither payment is in the ledger.
+func TestWhatGoesBackOfOldPayments(t *testing.T) {
+	made, before := unix(4, 3, 10), unix(2, 3, 10)
+	charge := func(id, more string) string {
+		return fmt.Sprintf(`{"id":"ch_%s","object":"charge","created":%d,"livemode":true,"captured":true,"amount":4900,"amount_captured":4900,
+"amount_refunded":1000,"currency":"usd","status":"succeeded","payment_intent":"pi_%s",%s}`, id, before, id, more)
+	}
+	const invoice = `"customer":"cus_1","invoice":{"id":"in_%s","object":"invoice","created":1700000000,"livemode":true,
+"status":"paid","currency":"usd","amount_due":4900,"amount_paid":4900,"total":4900,"tax":900,"customer":"cus_1","subscription":"sub_1",
+"status_transitions":{"paid_at":1770112800}}`
+	refund := func(id, charge string) string {
+		return fmt.Sprintf(`{"id":%q,"object":"refund","created":%d,"status":"succeeded","amount":1000,"currency":"usd",
+"payment_intent":null,"charge":%s}`, id, made, charge)
+	}
+	dispute := func(id, charge string) string {
+		return fmt.Sprintf(`{"id":%q,"object":"dispute","created":%d,"livemode":true,"status":"lost","amount":4900,"currency":"usd",
+"payment_intent":null,"balance_transactions":[{"id":"txn_d%s","amount":-4900,"currency":"usd","created":%d}],"charge":%s}`,
+			id, made, id, made, charge)
+	}
+	of := func(id string) string { return fmt.Sprintf(invoice, id) }
+	guest := `"customer":null,"invoice":null`
+	m := new(memory)
+	if _, err := m.backfill(api(t, map[string][]string{
+		"/v1/customers": {`{"id":"cus_1","object":"customer","created":1700000000,"livemode":true,"metadata":{"tributaryAffiliateId":"a1"}}`},
+		"/v1/checkout/sessions": {
+			fmt.Sprintf(`{"id":"cs_4","object":"checkout.session","created":%d,"livemode":true,"status":"complete","payment_status":"paid",
+"mode":"payment","amount_total":4900,"currency":"usd","total_details":{"amount_tax":900},"metadata":{"tributaryAffiliateId":"a4"},
+"invoice":null,"payment_intent":{"id":"pi_4","object":"payment_intent","latest_charge":%s}}`, before, charge("4", guest)),
+		},
+		"/v1/refunds": {
+			refund("re_1", charge("1", of("1"))), refund("re_2", charge("1", of("1"))),
+			refund("re_3", charge("3", `"customer":"cus_1","invoice":null`)), refund("re_4", charge("4", guest)),
+		},
+		"/v1/disputes": {
+			dispute("du_5", charge("5", of("5"))), dispute("du_6", charge("6", `"customer":"cus_1","invoice":null`)),
+		},
+		"/v1/credit_notes": {
+			fmt.Sprintf(`{"id":"cn_7","object":"credit_note","created":%d,"livemode":true,"status":"issued","currency":"usd","amount":1000,
+"invoice":"in_7","customer":"cus_1","out_of_band_amount":1000,"tax_amounts":[{"amount":184}]}`, made),
+		},
+	}, nil)).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const want = "dispute du_5 2026-04-03 -4900 -900 a1; dispute du_6 2026-04-03 -4900 0 a1; " +
+		"refund cn_7 2026-04-03 -1000 -184 a1; refund re_1 2026-04-03 -1000 -184 a1; " +
+		"refund re_2 2026-04-03 -1000 -183 a1; refund re_3 2026-04-03 -1000 0 a1; refund re_4 2026-04-03 -1000 -184 a4"
+	if got := book(t, m.records); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
 // A period of which Stripe still has all events is credited by names of before, too.
 func TestNamesOfAllTimeForEventsAlone(t *testing.T) {
 	m, lists := new(memory), account()

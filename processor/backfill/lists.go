@@ -96,14 +96,17 @@ var lists = []list{
 	},
 	{
 		path: "/v1/refunds", reach: 60 * 24 * time.Hour,
-		// The charge may be older than all that is read: it says who bought, and whether the refund is of
-		// what a platform passed on.
+		// The charge may be older than all that is read: it says who bought, with which tax, and whether
+		// the refund is of what a platform passed on.
 		query: url.Values{
-			"expand[]": {"data.balance_transaction", "data.failure_balance_transaction", "data.charge"},
+			"expand[]": {"data.balance_transaction", "data.failure_balance_transaction", "data.charge.invoice"},
 		},
 		events: refunds,
 	},
-	{path: "/v1/disputes", reach: 180 * 24 * time.Hour, events: disputes},
+	{
+		path: "/v1/disputes", reach: 180 * 24 * time.Hour,
+		query: url.Values{"expand[]": {"data.charge.invoice"}}, events: disputes,
+	},
 	{path: "/v1/credit_notes", reach: 90 * 24 * time.Hour, events: creditNotes},
 }
 

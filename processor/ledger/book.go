@@ -132,6 +132,7 @@ func (b *books) bookPayment(p *payment) {
 			s := b.sale(p.sale())
 			s.known, s.named = s.known.plus(sold), true
 		}
+		b.owe(p)
 		return
 	}
 	e := b.entry(p.group, p.source, p.id, stripe.Payment, "")
@@ -175,6 +176,29 @@ func (b *books) bookPayment(p *payment) {
 			b.supersede(f.ObjectID, p.id)
 		}
 	}
+}
+
+// owe notes what a payment that is not booked was made of, as its session or its only invoice says:
+// what goes back of it takes its share of the tax, as of any other payment. Where the invoice says
+// that it was paid, its remainder is that payment.
+func (b *books) owe(p *payment) {
+	if !p.silent || p.amount <= 0 || len(p.assumed) > 0 {
+		return
+	}
+	owed := paid{amount: p.amount, tax: p.tax, beyond: p.beyond}
+	switch {
+	case len(p.invoices) == 1:
+		i := p.invoices[0]
+		if i.source == nil || i.paid > 0 || len(i.payments) > 1 || i.source.Currency != p.currency {
+			return
+		}
+		asked, total := i.asked(), i.terms.Total
+		owed.tax = stripe.Share(i.terms.Tax, min(p.amount, asked, total), total)
+		owed.beyond = max(0, p.amount-min(asked, total))
+	case len(p.invoices) > 1 || p.session == nil:
+		return
+	}
+	b.sale(p.sale()).paid[pool{currency: p.currency}] = &owed
 }
 
 // describe fills in what a row says of the buyer, by the richest source that knows it.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -480,8 +481,8 @@ func statesTax(note *stripe.Fact, e *Entry) bool {
 }
 
 // takeStatedTax gives the refunds of credit notes, in order of time, the tax that their notes
-// state, each its share of its note's, but together never more than was paid. It returns what they
-// took.
+// state, each its share of its note's, but together never more than was paid, if that is known. It
+// returns what they took.
 func (b *books) takeStatedTax(s *sale, notes map[string]*stripe.Fact) map[pool]paid {
 	if len(notes) == 0 {
 		return nil
@@ -491,9 +492,15 @@ func (b *books) takeStatedTax(s *sale, notes map[string]*stripe.Fact) map[pool]p
 	for _, m := range s.out {
 		e := &b.entries[m.index]
 		of, note := pool{e.Currency, m.failed}, notes[e.ObjectID]
-		p := s.paid[of]
-		if p == nil || e.Amount == 0 || !statesTax(note, e) {
+		if e.Amount == 0 || !statesTax(note, e) {
 			continue
+		}
+		p := s.paid[of]
+		switch {
+		case p == nil && len(s.paid) > 0:
+			continue // in another currency than what was paid
+		case p == nil:
+			p = &paid{tax: math.MaxInt64} // nothing is known of that
 		}
 		before := went[note.TransactionID]
 		went[note.TransactionID] = before - e.Amount

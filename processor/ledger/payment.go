@@ -172,17 +172,25 @@ func (p *payment) when(captures []*stripe.Fact) time.Time {
 	return time.Time{}
 }
 
-// readSilent reads a payment of which only the refunds are known. It books nothing.
+// readSilent reads a payment of which only what went back is known: from the refunded totals of its
+// charge, else from the charge that a refund object or a dispute holds. It books nothing.
 func (p *payment) readSilent() {
 	f := best(p.charged, func(f *stripe.Fact) bool { return f.CustomerID != "" })
+	if f == nil {
+		f = best(slices.Concat(p.charged, p.begun), func(*stripe.Fact) bool { return true })
+	}
 	if f == nil {
 		return
 	}
 	p.silent, p.free = true, len(p.invoices) == 0
-	p.currency, p.customer, p.amount, p.at = f.Currency, f.CustomerID, f.Total, f.OccurredAt
+	p.currency, p.customer, p.amount, p.at = f.Currency, f.CustomerID, f.Amount, f.OccurredAt
+	if f.Kind == stripe.RefundedTotal {
+		p.amount = f.Total
+	}
 	if f.Captured > 0 {
 		p.amount = f.Captured
 	}
+	p.divideSession(p.bestSession(func(s *stripe.Fact) bool { return s.Currency == p.currency }))
 }
 
 // sale is the id under which a payment's sale is known: its invoice, the first by id of several,

@@ -62,8 +62,9 @@ func readSession(ev *event, s object) {
 // says whose session it is.
 func readSessionMoney(ev *event, s object, f Fact) {
 	status := s.mustText("payment_status")
-	paid := status == "paid"
-	if !paid && (status != "unpaid" || f.ParentID == "" || f.InvoiceID != "" || s.get("amount_total") == nil) {
+	paid := status == "paid" && !ev.namesOnly
+	if !paid && (status != "unpaid" && status != "paid" || f.ParentID == "" || f.InvoiceID != "" ||
+		s.get("amount_total") == nil) {
 		return
 	}
 	awaitsInvoice := f.InvoiceID == "" && s.child("invoice_creation").present() &&

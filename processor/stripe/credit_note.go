@@ -28,6 +28,7 @@ func readCreditNote(ev *event, cn object) {
 		return
 	}
 	ev.name(identity.Movement, id, identity.Object, invoice, "credit_note.invoice")
+	ev.name(identity.Object, invoice, identity.Customer, cn.customer(), "credit_note.customer")
 	ev.name(identity.Movement, cn.id("refund"), identity.Object, invoice, "credit_note.refund")
 	outside := cn.integer("out_of_band_amount")
 	refunds := []string{cn.id("refund")}

@@ -31,6 +31,9 @@ func readDispute(ev *event, dp object) {
 	}
 	ev.name(identity.Dispute, id, identity.Object, f.ParentID, "dispute")
 	ev.name(identity.Object, charge, identity.Object, intent, "dispute.payment_intent")
+	if whole := dp.child("charge"); whole.present() {
+		ev.wholeCharge(whole)
+	}
 	ev.disputeTransactions(dp, f)
 
 	status := dp.text("status")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/valyala/fastjson"
@@ -101,7 +102,8 @@ func byType(families map[string]family) map[string]family {
 }
 
 // NamesOnly is the field of an event that a backfill made of an object whose money moved outside of
-// the backfill's period: true says that the event gives names alone.
+// the backfill's period: true says that the event gives names alone, and of what a payment consists
+// that is given back later (facts of the amount 0).
 const NamesOnly = "names_only"
 
 // Reads reports whether events of a type say anything about money or names.
@@ -121,6 +123,7 @@ type event struct {
 	// releasesAreRefunds: the event is of an API version in which a release of an authorisation
 	// looks like a refund.
 	releasesAreRefunds bool
+	namesOnly          bool // see NamesOnly
 	eventID, account   string
 	livemode           bool
 	receivedAt         time.Time
@@ -190,12 +193,12 @@ func (d *document) read(e *schemas.StripeEvent, body object, f family, keys *Key
 		typ: f.typ, created: facts.Created, keys: keys,
 		eventID: body.mustText("id"), account: cmp.Or(e.Account, body.text("account")), livemode: body.flag("livemode"),
 		receivedAt: e.ReceivedAt, releasesAreRefunds: string(body.bytes("api_version")) < basil,
-		previous: data.child("previous_attributes"), facts: facts, nodes: ev.nodes[:0],
+		previous: data.child("previous_attributes"), namesOnly: body.flag(NamesOnly), facts: facts, nodes: ev.nodes[:0],
 	}
 	f.read(ev, subject)
 	ev.sameCustomer(subject)
-	if body.flag(NamesOnly) {
-		facts.Money = facts.Money[:0]
+	if ev.namesOnly {
+		facts.Money = slices.DeleteFunc(facts.Money, func(f Fact) bool { return f.Amount != 0 })
 	}
 	*ev = event{nodes: ev.nodes[:0]} // the caller's facts, and what they are a part of, are not kept
 }
@@ -279,7 +282,7 @@ func (ev *event) nearBy(typ, object, customer, currency string, at time.Time) {
 // begun stores when a customer's payment was begun, and, unless hours is empty, in which hour. f
 // says whose payment, and when.
 func (ev *event) begun(hours string, f Fact) {
-	if f.CustomerID == "" || f.OccurredAt.IsZero() {
+	if f.OccurredAt.IsZero() {
 		return
 	}
 	if hours != "" {
@@ -287,7 +290,7 @@ func (ev *event) begun(hours string, f Fact) {
 	}
 	ev.fact(Fact{
 		ObjectID: f.ObjectID, Kind: Begun, Source: f.Source, OccurredAt: f.OccurredAt, ParentID: f.ParentID,
-		CustomerID: f.CustomerID, Currency: f.Currency, Amount: f.Amount, Certain: f.Certain,
+		CustomerID: f.CustomerID, Currency: f.Currency, Amount: f.Amount, Captured: f.Captured, Certain: f.Certain,
 	})
 }
 

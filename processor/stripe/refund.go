@@ -29,19 +29,30 @@ func readRefund(ev *event, re object) {
 	if parent == "" || re.id("source_transfer_reversal") != "" {
 		return
 	}
-	if whole := re.child("charge"); whole.present() { // no webhook has it; a backfill asks for it
+	if whole := re.child("charge"); whole.present() {
 		if ev.transferred(whole) {
 			return
 		}
-		ev.name(identity.Object, charge, identity.Object, whole.id("invoice"), "charge.invoice")
-		ev.name(identity.Object, charge, identity.Customer, whole.customer(), "charge.customer")
-		if isCaptured(whole) {
-			ev.chargeBegun(whole)
-		}
+		ev.wholeCharge(whole)
 	}
 	ev.name(identity.Object, charge, identity.Object, intent, "refund.payment_intent")
 	ev.name(identity.Object, parent, identity.Customer, re.customer(), "refund.customer")
 	ev.refund(re, parent, "refund")
+}
+
+// wholeCharge reads the charge of a refund or dispute: who bought, when, and for which invoice. No
+// webhook holds it. A backfill asks for it, because the charge may be older than all that is read.
+func (ev *event) wholeCharge(ch object) {
+	id := ch.text("id")
+	ev.name(identity.Object, id, identity.Object, ch.id("payment_intent"), "charge.payment_intent")
+	ev.name(identity.Object, id, identity.Object, ch.id("invoice"), "charge.invoice")
+	ev.name(identity.Object, id, identity.Customer, ch.customer(), "charge.customer")
+	if isCaptured(ch) {
+		ev.chargeBegun(ch)
+	}
+	if in := ch.child("invoice"); in.present() {
+		readUnpaidInvoice(ev, in) // an event of its payment may be of another period
+	}
 }
 
 // refund books one refund object, and its reversal where it failed.
@@ -99,7 +110,7 @@ func (ev *event) chargeBegun(ch object) {
 	ev.begun(hours, Fact{
 		ObjectID: ch.id("id"), Source: FromCharge, OccurredAt: at, ParentID: ch.id("payment_intent"),
 		CustomerID: ch.customer(), Currency: ch.text("currency"), Amount: ch.integer("amount"),
-		Certain: ch.child("payment_method_details").is("type", "card"),
+		Captured: ev.captured(ch), Certain: ch.child("payment_method_details").is("type", "card"),
 	})
 }
 
