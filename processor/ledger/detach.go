@@ -34,14 +34,18 @@ func (k *Evidence) attach(g *group) {
 	}
 	for _, id := range ids {
 		p := g.payments[id]
-		off := map[string]attached{} // by invoice: the last that was taken off it, and the sum of all
+		if len(p.attached) == 0 {
+			continue
+		}
+		p.shares = map[string]int64{}
+		var off map[string]attached // by invoice: the last that was taken off it, and the sum of all
 		for _, a := range p.attached {
-			if p.shares == nil {
-				p.shares = map[string]int64{}
-			}
 			if a.until.IsZero() {
 				p.shares[a.invoice] += a.amount
 				continue
+			}
+			if off == nil {
+				off = map[string]attached{}
 			}
 			before := off[a.invoice]
 			a.amount += before.amount
