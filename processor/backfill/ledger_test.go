@@ -137,7 +137,7 @@ func TestWhatGoesBackOfOldPayments(t *testing.T) {
 "amount_refunded":1000,"currency":"usd","status":"succeeded","payment_intent":"pi_%s",%s}`, id, before, id, more)
 	}
 	const invoice = `"customer":"cus_1","invoice":{"id":"in_%s","object":"invoice","created":1700000000,"livemode":true,
-"status":"paid","currency":"usd","amount_due":4900,"amount_paid":4900,"total":4900,"tax":900,"customer":"cus_1","subscription":"sub_1",
+"status":"paid","currency":"usd","amount_due":4900,"amount_paid":4900,"total":4900,"tax":900,"customer":"cus_1",
 "status_transitions":{"paid_at":1770112800}}`
 	refund := func(id, charge string) string {
 		return fmt.Sprintf(`{"id":%q,"object":"refund","created":%d,"status":"succeeded","amount":1000,"currency":"usd",
@@ -155,8 +155,8 @@ func TestWhatGoesBackOfOldPayments(t *testing.T) {
 		"/v1/customers": {`{"id":"cus_1","object":"customer","created":1700000000,"livemode":true,"metadata":{"tributaryAffiliateId":"a1"}}`},
 		"/v1/checkout/sessions": {
 			fmt.Sprintf(`{"id":"cs_4","object":"checkout.session","created":%d,"livemode":true,"status":"complete","payment_status":"paid",
-"mode":"payment","amount_total":4900,"currency":"usd","total_details":{"amount_tax":900},"metadata":{"tributaryAffiliateId":"a4"},
-"invoice":null,"payment_intent":{"id":"pi_4","object":"payment_intent","latest_charge":%s}}`, before, charge("4", guest)),
+"mode":"payment","amount_total":4900,"currency":"usd","total_details":{"amount_tax":900},
+"metadata":{"tributaryAffiliateId":"a4"},"invoice":null,"payment_intent":{"id":"pi_4","object":"payment_intent","latest_charge":%s}}`, before, charge("4", guest)),
 		},
 		"/v1/refunds": {
 			refund("re_1", charge("1", of("1"))), refund("re_2", charge("1", of("1"))),

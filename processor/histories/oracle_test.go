@@ -543,6 +543,10 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 	paid, beyond, taxes := map[string]int64{}, map[string]int64{}, map[string]int64{}
 	rest := o.amounts[s.id]        // of an invoice: what was overpaid it did not say before basil
 	made := map[string]time.Time{} // by payment intent
+	if m, owed := o.owedFor(s); owed {
+		of := poolOf(m)
+		paid[of], beyond[of], taxes[of] = m.Amount-m.Beyond, m.Beyond, m.Tax
+	}
 	for _, m := range s.payments {
 		if o.unknowable(m) != "" {
 			continue
@@ -625,6 +629,20 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 		}
 	}
 	return cells
+}
+
+// owedFor returns the only payment of a sale, if no event reports it and one states its tax: what
+// goes back of it has its share of that.
+func (o *oracle) owedFor(s *trueSale) (m traffic.Movement, owed bool) {
+	if len(s.payments) == 0 || !o.taxed[s.id] {
+		return m, false
+	}
+	for _, other := range s.payments {
+		if o.unknowable(other) == "" || other.Object != s.payments[0].Object {
+			return m, false
+		}
+	}
+	return s.payments[0], true
 }
 
 // charges of a sale that were refunded.
