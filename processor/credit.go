@@ -41,8 +41,6 @@ func (c *creditCommand) decision() (identity.Node, error) {
 	switch {
 	case c.Affiliate == "" && c.Click == "" && !c.Nobody && !c.Undo:
 		return "", errors.New("no decision is given (hint: give one of --affiliate, --click, --nobody and --undo)")
-	case c.Affiliate != "" && strings.TrimSpace(c.Affiliate) == "":
-		return "", errors.New("--affiliate is blank (hint: give the affiliate's id, or --nobody)")
 	case c.Affiliate != "":
 		return identity.New(identity.Affiliate, strings.TrimSpace(c.Affiliate)), nil
 	case c.Nobody:
