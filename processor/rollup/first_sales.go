@@ -27,8 +27,8 @@ type Ledger struct {
 // computations, which tell nothing, where those that there are get so old that payments_written may
 // forget what came after them, where a question can no longer add what was written since, and every
 // quarter of an hour where anything was. Lists are of use from five minutes after what made earlier
-// ones void. A server that lags computes none. payments_written has two days of payments, tens of millions after a first load, so it is
-// read and never held.
+// ones void. A server that lags computes none. payments_written has two days of payments, tens of
+// millions after a first load, so it is read and never held.
 const dueLists = `WITH computations AS
 (
     SELECT workspace, livemode, if(min(at) = max(at), min(at), toDateTime64(0, 3, 'UTC')) AS computed
