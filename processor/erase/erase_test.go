@@ -429,7 +429,7 @@ var nameless = strings.Fields(`workspace click_id foreign_id program_id affiliat
 	first_click last_click first_page_view last_page_view
 	reason step topic
 	request closing line entry_id sale_id object_id kind rule rules name alias source event_id account parent_id invoice_id
-	line_ids line_products products
+	line_ids line_products products lines
 	transaction_id currency subscription_id billing_reason fault lead_id event_name mode email_hash match_rule
 	match_candidates
 	fx_source superseded_by status page_view_id type api_version target what subject verdict

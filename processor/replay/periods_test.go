@@ -30,7 +30,7 @@ func TestPeriodsAfterRestore(t *testing.T) {
 		"status":"open","currency":"usd","billing_reason":"subscription_create","lines":{"data":[{"amount":1200,
 		"type":"subscription","proration":false,"period":{"start":1788944400,"end":1820480400}}]}}}}')`,
 		"TRUNCATE TABLE invoice_periods",
-		"INSERT INTO invoice_periods (workspace, livemode, invoice_id, nets, days, total) VALUES ('shop', true, 'in_gone', [1], [30], 1)",
+		"INSERT INTO invoice_periods (workspace, livemode, invoice_id, whole) VALUES ('shop', true, 'in_gone', 1)",
 	} {
 		if err := live.Exec(t.Context(), statement); err != nil {
 			t.Fatal(err)
@@ -52,13 +52,12 @@ func TestPeriodsAfterRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 	var invoice string
-	var nets []int64
-	var days []uint32
-	if err := live.Each(t.Context(), func(rows driver.Rows) error { return rows.Scan(&invoice, &nets, &days) },
-		"SELECT invoice_id, nets, days FROM invoice_periods FINAL ORDER BY invoice_id"); err != nil {
+	var amounts []int64
+	if err := live.Each(t.Context(), func(rows driver.Rows) error { return rows.Scan(&invoice, &amounts) },
+		"SELECT invoice_id, lines.amount FROM invoice_periods FINAL ORDER BY invoice_id"); err != nil {
 		t.Fatal(err)
 	}
-	if invoice != "in_1" || len(nets) != 1 || nets[0] != 1200 || days[0] != 365 {
-		t.Errorf("the invoice %q has the nets %v for %v days, want in_1 with 1200 for 365", invoice, nets, days)
+	if invoice != "in_1" || len(amounts) != 1 || amounts[0] != 1200 {
+		t.Errorf("the last invoice is %q with lines of %v, want in_1 with one of 1200", invoice, amounts)
 	}
 }

@@ -2,7 +2,7 @@
 -- One row for each month: mrr_usd at its end, and what changed it: new subscriptions, those that came back, those that pay more or less,
 -- and those that ended. Computed from paid invoices of subscriptions, net USD without tax. Lines of an invoice that recur count for
 -- their period (a yearly plan: a twelfth each month), in force until that has passed since the payment, and seven days more, in which
--- Stripe tries again to collect the next; prorations and what is bought once are left out. Where no event with the invoice's lines is
+-- Stripe tries again to collect the next; prorations, shipping and what is bought once are left out. Where no event with the invoice's lines is
 -- stored, all of it counts, for the shortest time between two invoices of the subscription, in months or weeks; a month while there is
 -- one only. subscriptions, customers: at the month's end. churn_rate: churned of the MRR before; customer_churn: the same of customers.
 -- NULL: there was none. Months are those of the time zone, a month that has not ended shows the state of now.
@@ -40,11 +40,11 @@ FROM
     (
         SELECT
             buyer, name,
-            arrayMap((at, net, lines, longest) -> if(longest > 0,
+            arrayMap((at, net, parts, longest) -> if(longest > 0,
                 (
                     at,
                     -- Other periods than months are counted in weeks, of which a month has 52 twelfths.
-                    arraySum(line -> if(line.3 > 0 AND NOT has(no_months, line.2), line.1 / greatest(line.3, 1), line.1 * 91 / (3 * line.2)), lines)::Decimal(38, 6),
+                    arraySum(part -> if(part.3 > 0 AND NOT has(no_months, part.2), part.1 / greatest(part.3, 1), part.1 * 91 / (3 * part.2)), parts)::Decimal(38, 6),
                     at + toIntervalDay(longest + 7)
                 ),
                 (
@@ -57,22 +57,26 @@ FROM
         (
             SELECT
                 subscription_id, argMin(i.buyer, (paid_at, sale_id)) AS buyer, argMin(i.name, (paid_at, sale_id)) AS name,
-                arraySort(groupArray((paid_at, net, lines, longest))) AS paid,
+                arraySort(groupArray((paid_at, net, parts, longest))) AS paid,
                 -- A plan of 28 days has months' periods in February alone: the subscription's others say what it is.
-                groupUniqArrayArray(arrayMap(line -> line.2, arrayFilter(line -> line.3 = 0 AND line.1 != 0, lines))) AS no_months,
+                groupUniqArrayArray(arrayFilter(part -> part.3 = 0 AND part.1 != 0, parts).2) AS no_months,
                 arraySort(groupArrayIf(paid_at, reason != 'subscription_update')) AS times,
                 if(length(times) < 2, 30, arrayMin(arrayMap(i -> dateDiff('day', times[i], times[i + 1]), range(1, length(times))))) AS days
             FROM
             (
                 SELECT
                     subscription_id, sale_id, reason, e.buyer AS buyer, e.name AS name, paid_at, net,
+                    -- A subscription that begins in the middle of a period has a proration alone, up to the day on which all are billed.
+                    multiIf(
+                        empty(p.regular), if(reason = 'subscription_create', p.prorated, p.regular),
+                        p.unseen > 0, arrayPushBack(p.regular, (1, p.unseen, p.regular[-1].3, p.regular[-1].4)),
+                        p.regular) AS lines,
                     -- The event has lines of which the amount is a part, so they say what recurs.
-                    p.total > 0 AS lines_known,
-                    multiIf(NOT lines_known, 0, empty(p.days), 30, arrayMax(p.days)) AS longest,
+                    p.total > 0 AND (notEmpty(lines) OR NOT p.more) AS lines_known,
+                    multiIf(NOT lines_known, 0, empty(lines), 30, arrayMax(lines.3)) AS longest,
                     -- Of each line that recurs: what it is of the net, days, and months if it is of whole ones.
-                    arrayMap((amount, period, whole) -> (toDecimal256(net, 6) * amount / greatest(p.total, 1), period, whole),
-                        p.nets, p.days, arrayResize(p.months, length(p.nets))) AS lines,
-                    arraySum(line -> line.1, lines) AS recurring
+                    arrayMap(line -> (toDecimal256(net, 6) * line.2 / greatest(p.total, 1), line.3, line.4), lines) AS parts,
+                    arraySum(parts.1) AS recurring
                 FROM
                 (
                     SELECT
@@ -96,12 +100,55 @@ FROM
                 ) AS e
                 LEFT JOIN
                 (
-                    SELECT invoice_id, nets, days, months, total
-                    FROM invoice_periods FINAL
-                    WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
+                    -- What is prorated or bought once stands before what recurs, and an event has ten lines. So where it has one that recurs,
+                    -- those that it does not have recur, too.
+                    SELECT
+                        invoice_id, more, regular, prorated, if(more, ifNull(whole, seen), seen) AS total, greatest(total - seen, 0) AS unseen
+                    FROM
+                    (
+                        SELECT
+                            invoice_id, more, whole, arrayFilter(line -> line.1 = 1, known) AS regular, arrayFilter(line -> line.1 = 2, known) AS prorated,
+                            arraySum(known.2) + shipping AS seen
+                        FROM
+                        (
+                            SELECT
+                                invoice_id, more, whole, shipping,
+                                arrayMap((line, kind, period, whole_months) -> (
+                                    kind,
+                                    line.amount
+                                        - arraySum(line.discount_amounts.amount)
+                                        - arraySum(part -> if(part.type = 'discount', 0, part.amount), line.pretax_credit_amounts)
+                                        - arraySum(part -> if(part.tax_behavior = 'inclusive', part.amount, 0), line.taxes)
+                                        - if(empty(line.taxes), arraySum(part -> if(part.inclusive, part.amount, 0), line.tax_amounts), 0),
+                                    period,
+                                    -- Whole months: as many days as those have, and by the interval of the price, which lines have up to API
+                                    -- 2025-02, or by the calendar, summer time left aside: a month that begins on the 31st ends on the last day
+                                    -- of the next, and the one after it on the 31st again. A proration says nothing of the plan.
+                                    toUInt16(if(period >= 25 AND abs(period * 12 - whole_months * 365) <= 30 AND multiIf(
+                                            kind = 2, true,
+                                            line.price.recurring.interval != '' OR line.plan.interval != '',
+                                            line.price.recurring.interval IN ('month', 'year') OR line.plan.interval IN ('month', 'year'),
+                                            abs(toInt64(addMonths(toDateTime(line.period.start, 'UTC'), whole_months)) - line.period.end) < 43200
+                                                OR abs(toInt64(addMonths(toDateTime(line.period.end, 'UTC'), -whole_months)) - line.period.start) < 43200),
+                                        whole_months, 0))
+                                ), lines, kinds, periods, arrayMap(period -> intDiv(period * 12 + 182, 365), periods)) AS known
+                            FROM
+                            (
+                                SELECT
+                                    invoice_id, more, whole, shipping, lines,
+                                    arrayMap(line -> toUInt32(greatest(1, intDiv(line.period.end - line.period.start + 43200, 86400))), lines) AS periods,
+                                    -- 1: it recurs; 2: a proration; 0: neither. Up to API 2025-02 a line has a type, from basil (2025-03-31) on a parent.
+                                    arrayMap(line -> multiIf(
+                                        line.type != 'subscription' AND line.parent.type != 'subscription_item_details', 0,
+                                        line.proration OR line.parent.subscription_item_details.proration, 2, 1), lines) AS kinds
+                                FROM invoice_periods FINAL
+                                WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
+                            )
+                        )
+                    )
                 ) AS p ON p.invoice_id = e.sale_id
                 -- A change of plan counts by its lines alone; one that only prorates begins with the next regular invoice.
-                WHERE recurring > 0 OR NOT lines_known AND reason != 'subscription_update' OR lines_known AND reason = 'subscription_cycle'
+                WHERE lines_known AND recurring > 0 OR NOT lines_known AND reason != 'subscription_update' OR lines_known AND reason = 'subscription_cycle'
             ) AS i
             GROUP BY subscription_id
             HAVING notEmpty(paid)

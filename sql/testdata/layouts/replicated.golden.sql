@@ -364,7 +364,8 @@ CREATE TABLE IF NOT EXISTS invoice_periods
 ENGINE = ReplicatedReplacingMergeTree(version)
 CREATE MATERIALIZED VIEW IF NOT EXISTS invoice_periods_mv TO invoice_periods
 INSERT INTO invoice_periods (workspace, livemode, invoice_id, nets, days, total, version)
--- 0073_plans_by_calendar.sql
+-- 0073_lines_of_invoices.sql
 ALTER TABLE invoice_periods
 ALTER TABLE invoice_periods_mv MODIFY QUERY
-INSERT INTO invoice_periods (workspace, livemode, invoice_id, nets, days, months, total, version)
+INSERT INTO invoice_periods (workspace, livemode, invoice_id, whole, shipping, more, lines, version)
+ALTER TABLE invoice_periods
