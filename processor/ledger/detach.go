@@ -17,10 +17,11 @@ type attached struct {
 	until       time.Time // when it was taken off its invoice; zero: it was not
 }
 
-// leaving is a payment that was taken off an invoice, and what it had paid of it.
+// leaving is a payment that was taken off an invoice, what it had paid of it, and until when.
 type leaving struct {
 	p      *payment
 	amount int64
+	until  time.Time
 }
 
 // attach notes how much each payment paid of its invoices, as invoice payments say, and takes it off
@@ -38,31 +39,32 @@ func (k *Evidence) attach(g *group) {
 			continue
 		}
 		p.shares = map[string]int64{}
-		var off map[string]attached // by invoice: the last that was taken off it, and the sum of all
+		var off map[string][]attached // by invoice
 		for _, a := range p.attached {
 			if a.until.IsZero() {
 				p.shares[a.invoice] += a.amount
 				continue
 			}
 			if off == nil {
-				off = map[string]attached{}
+				off = map[string][]attached{}
 			}
-			before := off[a.invoice]
-			a.amount += before.amount
-			if before.until.After(a.until) {
-				a.until = before.until
-			}
-			off[a.invoice] = a
+			off[a.invoice] = append(off[a.invoice], a)
 		}
 		elsewhere := len(p.shares) > 0
 		for _, invoice := range sortedKeys(off) {
 			if _, again := p.shares[invoice]; again {
 				continue
 			}
-			if i, a := g.invoice(invoice), off[invoice]; elsewhere || g.replaced(p, i, a) {
-				p.leave(i, a.amount)
+			l := leaving{p: p, amount: mostAtOnce(off[invoice])}
+			for _, a := range off[invoice] {
+				if a.until.After(l.until) {
+					l.until = a.until
+				}
+			}
+			if i := g.invoice(invoice); elsewhere || i.replaced(l) {
+				i.leave(l)
 			} else {
-				p.shares[invoice] = a.amount
+				p.shares[invoice] = l.amount
 			}
 		}
 	}
@@ -112,34 +114,41 @@ func (k *Evidence) invoicePayments(g *group, p *payment) []attached {
 
 // replaced reports whether others have paid of an invoice in the place of a payment that was taken
 // off it: by an invoice payment of since then, also where that payment was made before, or by more
-// than the invoice asks for together with this one.
-func (g *group) replaced(p *payment, i *invoice, off attached) bool {
-	sum := off.amount
+// than the invoice asks for together with this one. What an event of the invoice says after that time
+// was paid by others alone: Stripe no longer counts what was taken off.
+func (i *invoice) replaced(l leaving) bool {
+	var others int64
 	for _, other := range i.payments {
-		if other == p {
+		if other == l.p {
 			continue
 		}
 		for _, a := range other.attached {
 			if a.invoice != i.id || !a.until.IsZero() {
 				continue
 			}
-			if !a.since.Before(off.until) {
+			if !a.since.Before(l.until) {
 				return true
 			}
-			sum += a.amount
+			others += a.amount
+		}
+	}
+	for _, f := range i.facts {
+		if f.Source == stripe.FromInvoice && f.Currency == i.source.Currency && f.CreatedAt.After(l.until) {
+			others = max(others, f.Amount)
 		}
 	}
 	asked := i.asked()
-	return asked > 0 && sum > asked
+	return asked > 0 && others > 0 && others+l.amount > asked
 }
 
 // leave takes a payment off an invoice.
-func (p *payment) leave(i *invoice, amount int64) {
+func (i *invoice) leave(l leaving) {
+	p := l.p
 	delete(p.shares, i.id)
 	p.invoices = slices.DeleteFunc(p.invoices, func(of *invoice) bool { return of == i })
 	p.former = append(p.former, i)
 	i.payments = slices.DeleteFunc(i.payments, func(other *payment) bool { return other == p })
-	i.left = append(i.left, leaving{p, amount})
+	i.left = append(i.left, l)
 }
 
 // mostAtOnce returns the most that invoice payments of one payment were at one time: what the
@@ -169,12 +178,32 @@ func (i *invoice) asked() int64 {
 	return i.paid
 }
 
-// gone is what an invoice says was paid, and payments explain that were taken off it since.
-func (i *invoice) gone() int64 {
+// keep finds what an invoice says was paid by payments that were not taken off it since: the most
+// that any of its events says, which then is the one that states what was paid.
+func (i *invoice) keep() {
+	if i.kept = i.paid; len(i.left) == 0 {
+		return
+	}
+	i.kept = 0
+	source := i.source
+	for _, f := range i.facts {
+		if f.Source != source.Source || f.Currency != source.Currency {
+			continue
+		}
+		kept := f.Amount - i.gone(f.CreatedAt)
+		if kept > i.kept || kept == i.kept && kept > 0 && compareFacts(f, i.source) < 0 {
+			i.kept, i.source = kept, f
+		}
+	}
+}
+
+// gone is what payments paid of an invoice that were taken off it later than an event of it, or in
+// the same second.
+func (i *invoice) gone(since time.Time) int64 {
 	var sum int64
 	for _, l := range i.left {
 		p, amount := l.p, l.amount
-		if p.source == nil {
+		if p.source == nil || since.After(l.until) {
 			continue // no event states what it moved, so it explains nothing
 		}
 		if p.currency == i.source.Currency && len(p.invoices) == 0 && len(p.former) == 1 {

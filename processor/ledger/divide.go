@@ -17,8 +17,9 @@ func (b *books) explain() {
 		if i.source == nil {
 			continue
 		}
+		i.keep()
 		b.payOfFailure(i)
-		i.remainder = i.paid - i.gone()
+		i.remainder = i.kept
 		var later int64
 		for _, p := range i.payments {
 			if b.paidLater(i, p) {
@@ -50,7 +51,7 @@ func (b *books) payOfFailure(i *invoice) {
 		return // paid outside Stripe, while the charge was pending
 	}
 	var failed *payment
-	left := i.paid - i.gone()
+	left := i.kept
 	for _, p := range i.payments {
 		switch {
 		case p.onlyFailure(i.source.OccurredAt) != nil && len(p.invoices) == 1:

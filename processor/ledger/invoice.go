@@ -21,6 +21,7 @@ type invoice struct {
 	begun     []time.Time    // when it was finalised, if it was paid hours later
 	left      []leaving      // payments that were taken off it
 	paid      int64          // all that is said to be paid, what was overpaid included
+	kept      int64          // of that, what was not taken off it since
 	due       int64          // the least that it is said to ask for; UnknownAmount: no event says
 	remainder int64          // of it that no payment explains
 	parts     map[*payment]share
