@@ -49,6 +49,8 @@ func TestUnguessable(t *testing.T) {
 		"user_2d5f1a3e-1c9b-11ee-be56-0242ac120002",
 		"n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=", "n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg", // SHA-256
 		"CY9rzUYh03PK3k6DJie09g==", "qUqP5cyxm6YcTAhz05Hph5gvu9M=", // MD5, SHA-1
+		"user_n4bQgYhMfWWaL-qgxVrQFaO_TxsrC4Is0V1sFbDwCgg", "sha256:n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=",
+		"md5:CY9rzUYh03PK3k6DJie09g==", "user_YWxpY2VAY29ycC5leGFtcGxl", "acme-uid-YWxpY2VAY29ycC5leGFtcGxlLmNvbQ==",
 		"2026-11-25T10:00:00.000Z", "+49 30 1234567890 1234", "https://shop.example/",
 	} {
 		f(guessed, false)

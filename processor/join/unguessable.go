@@ -29,6 +29,7 @@ var (
 	// The lengths of MD5, SHA-1, SHA-256 and SHA-512 in base64. Of the first two, ids of so many
 	// characters are common where they are not padded.
 	digest = regexp.MustCompile(`^(?:[\w+/-]{22}==|[\w+/-]{27}=|[\w+/-]{43}=?|[\w+/-]{86}(?:==)?)$`)
+	prefix = regexp.MustCompile(`^(?:[a-z]+[0-9]*[_:.|-])+`) // says what kind of id it is
 
 	token   = regexp.MustCompile(`[A-Za-z0-9]+`)
 	segment = regexp.MustCompile(`[A-Z]?[a-z]+|[A-Z]+|[0-9]+`) // of a token: a word, a number, or a part of an id
@@ -38,8 +39,9 @@ var (
 // Unguessable reports whether a name looks as if it held some 64 random bits, by its length and
 // alphabet: a random UUID or a nanoid of 16 characters does; user_1042, 90210, an e-mail address or
 // a slug of words does not. Neither does a UUID made of a time or a name (RFC 9562, versions 1, 3,
-// 5 and 6), nor hexadecimal digits: they may be the hash of something known, or a counter's id, also
-// behind a prefix, and so may base64 as long as a hash. Text in base64 is judged by what it says.
+// 5 and 6), nor hexadecimal digits: they may be the hash of something known, or a counter's id, and so
+// may base64 as long as a hash. Text in base64 is judged by what it says. All this holds behind a
+// prefix, too.
 func Unguessable(name string) bool {
 	name = strings.TrimSpace(name)
 	switch {
@@ -47,7 +49,7 @@ func Unguessable(name string) bool {
 		return false
 	case randomUUID.MatchString(name):
 		return true
-	case anyUUID.MatchString(name), plainHex.MatchString(name), digest.MatchString(name):
+	case anyUUID.MatchString(name), plainHex.MatchString(name):
 		return false
 	case withUUID.MatchString(name):
 		return true
@@ -55,8 +57,13 @@ func Unguessable(name string) bool {
 	if rest := withHash.ReplaceAllString(name, ""); rest != name {
 		return Unguessable(rest)
 	}
-	if text, ok := decoded(name); ok {
-		return Unguessable(text)
+	for _, part := range []string{name, prefix.ReplaceAllString(name, "")} {
+		if digest.MatchString(part) {
+			return false
+		}
+		if text, ok := decoded(part); ok {
+			return Unguessable(text)
+		}
 	}
 	found, bothCases := bits(name)
 	if bothCases {
