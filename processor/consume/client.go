@@ -96,6 +96,7 @@ func (c *Consumer) onRevoked(_ context.Context, _ *kgo.Client, removed map[strin
 			p := partition{topic, number}
 			delete(c.assigned, p)
 			delete(c.next, p)
+			delete(c.again, p)
 		}
 	}
 }

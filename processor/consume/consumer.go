@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -65,6 +66,7 @@ type Consumer struct {
 	mu       sync.Mutex // guards what follows
 	bases    map[partition]rewindBase
 	next     map[partition]int64 // from where on nothing was read yet
+	again    map[partition]int64 // up to where a rewind reads what was committed
 	ends     map[partition]int64 // high watermarks, of partitions that records came from
 	assigned map[partition]bool
 	stopPoll context.CancelFunc
@@ -252,17 +254,30 @@ func (c *Consumer) handle(ctx context.Context, records []*kgo.Record) error {
 
 // commit commits the offsets behind records, each with the time that its partition's next rewind is
 // measured from. A commit that fails loses nothing: the records are read again.
+//
+// While a rewind reads what was committed, nothing is committed: what is committed says where the
+// next rewind begins, and this one is to be read again whole if it does not come to its end.
+// Without this each rewind would begin further back than the one that it ends.
 func (c *Consumer) commit(ctx context.Context, records []*kgo.Record) {
-	earliest := make(map[partition]time.Time)
+	earliest, last := make(map[partition]time.Time), make(map[partition]*kgo.Record)
 	for _, r := range records {
 		p := partition{r.Topic, r.Partition}
 		if e, ok := earliest[p]; !ok || r.Timestamp.Before(e) {
 			earliest[p] = r.Timestamp
 		}
+		if l := last[p]; l == nil || l.Offset < r.Offset {
+			last[p] = r
+		}
 	}
 	times := make(map[partition]string, len(earliest)) // Unix milliseconds
 	for p, record := range earliest {
 		times[p] = strconv.FormatInt(c.advanceBase(p, record).UnixMilli(), 10)
+	}
+	c.mu.Lock()
+	maps.DeleteFunc(last, func(p partition, r *kgo.Record) bool { return r.Offset < c.again[p] })
+	c.mu.Unlock()
+	if len(last) == 0 {
+		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -277,7 +292,7 @@ func (c *Consumer) commit(ctx context.Context, records []*kgo.Record) {
 		}
 		return nil
 	})
-	if err := c.client.CommitRecords(ctx, records...); err != nil {
+	if err := c.client.CommitRecords(ctx, slices.Collect(maps.Values(last))...); err != nil {
 		c.Metrics.commits.WithLabelValues(c.Name, "error").Inc()
 		c.Log.Warn("commit failed; the records will be read again", "consumer", c.Name, "error", err)
 		return

@@ -94,16 +94,21 @@ func (c *Consumer) findMissing(ctx context.Context, next map[partition]int64) ([
 }
 
 // expect notes the next offset to read of each partition. Where records are missing, it is the
-// first one behind them.
+// first one behind them. Up to there a rewind reads what was committed, unless the topic ends
+// earlier: its records are other ones.
 func (c *Consumer) expect(next map[partition]int64, list []missing) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.next == nil {
-		c.next = make(map[partition]int64)
+		c.next, c.again = make(map[partition]int64), make(map[partition]int64)
 	}
 	maps.Copy(c.next, next)
+	maps.Copy(c.again, next)
 	for _, m := range list {
 		c.next[m.partition] = m.continues()
+		if m.reason == LostEnd {
+			delete(c.again, m.partition)
+		}
 	}
 }
 

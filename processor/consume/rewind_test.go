@@ -223,6 +223,54 @@ func TestRewindNow(t *testing.T) {
 	r.until(t, "again/0/0", "again/0/1", "again/0/2", "again/0/0", "again/0/1", "again/0/2")
 }
 
+// A rewind that is asked for, and a processor that dies, while what the last rewind reaches is
+// still being read begin no earlier than that rewind did: they once went back further each time, to
+// the beginning of the topic, and read nothing new.
+func TestRewindGoesBackOnce(t *testing.T) {
+	const topic, size, stops = "back", 600, 6
+	cluster, client := kafka(t, topic, 1)
+	began := time.Now().Add(-time.Hour)
+	for i := range size {
+		produce(t, client, &kgo.Record{Topic: topic, Value: []byte("v"),
+			Timestamp: began.Add(time.Duration(i) * time.Second)})
+	}
+	first := newReader(cluster, topic)
+	first.MaxRecords = 10
+	stop := first.start(t)
+	committed(t, client, topic, size)
+	stop()
+
+	var begins []int64
+	for range 2 {
+		r := newReader(cluster, topic)
+		r.MaxRecords = 10
+		ctx, kill := context.WithCancel(t.Context())
+		batches := 0 // since reading began
+		r.Handle = func(_ context.Context, records []*kgo.Record, _ DeadLetter) error {
+			switch batches++; {
+			case batches == 1:
+				begins = append(begins, records[0].Offset)
+			case len(begins)%(stops/2) == 0:
+				kill()
+			default:
+				batches = 0
+				r.RewindNow()
+			}
+			return nil
+		}
+		if err := r.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := slices.Repeat([]int64{begins[0]}, stops)
+	if !slices.Equal(begins, want) || begins[0] == 0 {
+		t.Errorf("reading began at offsets %d, want %d", begins, want)
+	}
+	produce(t, client, &kgo.Record{Topic: topic, Value: []byte("v"), Timestamp: began.Add(size * time.Second)})
+	defer newReader(cluster, topic).start(t)()
+	committed(t, client, topic, size+1)
+}
+
 // The rewind is not measured from a record that came after what is unsettled, however fast a
 // backlog is handled.
 func TestRewindReachesWhatIsUnsettled(t *testing.T) {
