@@ -42,6 +42,8 @@ func TestReportOfAnotherPeriod(t *testing.T) {
 		"of it the later part":   {text: page("2026-03-15", "2026-03-02", true), from: "2026-03-03"},
 		"both pages":             {text: page("2026-03-15", "2026-03-02", true) + page("2026-03-02", "2026-03-01", false)},
 		"both, the last first":   {text: page("2026-03-02", "2026-03-01", false) + page("2026-03-15", "2026-03-02", true)},
+		"one moment, two pages":  {text: page("2026-03-02", "2026-03-01", true) + page("2026-03-01", "2026-03-01", false)},
+		"one moment, a page":     {text: page("2026-03-01", "2026-03-01", true), want: "has_more is true"},
 		"a page of nothing":      {text: `{"object":"list","data":[],"has_more":true}`, want: "there is more"},
 		"a summary":              {text: "reporting_category,currency,count,gross\ncharge,usd,1,49.00\n", want: "itemised"},
 	} {

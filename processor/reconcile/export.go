@@ -248,7 +248,9 @@ func readJSON(r io.Reader, each func(Transaction) error) error {
 			if err != nil {
 				return err
 			}
-			t.More = list.HasMore && i == len(items)-1
+			if last := i == len(items)-1; list.Object == "list" {
+				t.More, t.End = last && list.HasMore, last && !list.HasMore
+			}
 			if err := each(t); err != nil {
 				return err
 			}

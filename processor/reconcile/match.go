@@ -133,15 +133,19 @@ func OfAccount(transactions []Transaction, account string) ([]Transaction, error
 }
 
 // Uncut returns an error if the API's lists end within the period: they begin with the newest
-// transaction, and the oldest page of all must say that no other follows.
+// transaction, and the oldest page of all must say that no other follows. Two pages may end in the
+// same second.
 func Uncut(transactions []Transaction, period Period) error {
 	if len(transactions) == 0 {
 		return nil
 	}
 	oldest := slices.MinFunc(transactions, func(x, y Transaction) int { return x.Created.Compare(y.Created) }).Created
+	if oldest.Before(period.From) ||
+		slices.ContainsFunc(transactions, func(t Transaction) bool { return t.End && t.Created.Equal(oldest) }) {
+		return nil
+	}
 	for i := range transactions {
-		t := &transactions[i]
-		if t.More && t.Created.Equal(oldest) && !t.Created.Before(period.From) {
+		if t := &transactions[i]; t.More && t.Created.Equal(oldest) {
 			return fmt.Errorf("the list goes on after %s of %s: has_more is true (hint: read the following pages, too, "+
 				"with starting_after=%s, or let --api do it)", t.ID, dayOf(t.Created), t.ID)
 		}

@@ -24,9 +24,10 @@ type Transaction struct {
 	// Unnamed reports that the export cannot say which charge or payment intent any movement
 	// belongs to: it lacks the column.
 	Unnamed bool
-	// More reports that it is the last of a list that goes on: the API's has_more.
-	More    bool
-	Created time.Time // UTC
+	// More reports that it is the last of a list that goes on, End of one that does not: the API's
+	// has_more.
+	More, End bool
+	Created   time.Time // UTC
 	// Zoneless reports that the export does not say that Created is UTC: a report's column created is
 	// in the time zone that was chosen for it.
 	Zoneless bool
