@@ -276,6 +276,16 @@ func TestDistinct(t *testing.T) {
 			t.Errorf("%v, %v", got, err)
 		}
 	}
+	// Of two times that which is said to be UTC counts.
+	zoneless, history := report, Transaction{ID: "txn_1", Currency: "usd", Amount: 4900, Unnamed: true}
+	zoneless.Created, zoneless.Zoneless, history.Created = time.Unix(7200, 0), true, time.Unix(0, 0)
+	utc := report
+	utc.Created = history.Created
+	for _, list := range [][]Transaction{{history, zoneless}, {zoneless, history}} {
+		if got, err := distinct(list); err != nil || !slices.Equal(got, []Transaction{utc}) {
+			t.Errorf("%v, %v", got, err)
+		}
+	}
 	changed := report
 	changed.Amount = 49
 	if _, err := distinct([]Transaction{report, changed}); err == nil || !strings.Contains(err.Error(), "txn_1") {

@@ -210,6 +210,9 @@ func (t *Transaction) complete(o *Transaction) {
 	if t.Presented == "" {
 		t.Presented, t.PresentedAmount = o.Presented, o.PresentedAmount
 	}
+	if t.Zoneless && !o.Zoneless {
+		t.Created, t.Zoneless = o.Created, false
+	}
 }
 
 // partWon takes back what the customer saw of a dispute that was won in part, where it was settled
