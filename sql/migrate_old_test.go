@@ -3,9 +3,11 @@
 package sql_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pressly/goose/v3"
 
@@ -175,5 +177,47 @@ func TestLeadsOfBrowsers(t *testing.T) {
 		if got := strings.Join(column(t, dsn, "SELECT "+query), " "); got != want {
 			t.Errorf("%s gives %q, want %q", query, got, want)
 		}
+	}
+}
+
+// Migration 73 has the lines of all invoices, of whatever version of the API, also of events that
+// came while it ran, and when it was interrupted after any of its statements.
+func TestLinesOfStoredInvoices(t *testing.T) {
+	dsn, db := unmigrated(t)
+	migrateTo(t, db, 72)
+	text, err := os.ReadFile("migrations/0073_lines_of_invoices.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const from, until = 2525342400, 2528020800
+	lines := []string{before("regular", 1200, time.Unix(from, 0), time.Unix(until, 0)),
+		basil("regular", 1200, time.Unix(from, 0), time.Unix(until, 0))}
+	came := 0
+	event := func() {
+		for _, line := range lines {
+			came++
+			ask(t, dsn, fmt.Sprintf(`INSERT INTO stripe_events (workspace, event_id, type, livemode, created, body)
+				VALUES ('shop', 'evt_%[1]d', 'invoice.paid', true, '2050-02-01 00:00:00', '{"data":{"object":
+				{"object":"invoice","id":"in_%[1]d","status":"paid","total":840,"lines":{"data":[%[2]s],
+				"has_more":false}}}}')`, came, line), nil)
+		}
+	}
+	event()
+	statements := strings.Split(strings.TrimSpace(string(text)), ";\n")
+	for last := range statements {
+		for _, statement := range statements[:last+1] {
+			ask(t, dsn, strings.TrimSuffix(statement, ";"), nil)
+			event()
+		}
+	}
+	migrateTo(t, db, 73)
+	event()
+	got := column(t, dsn, fmt.Sprintf(`SELECT (uniqExact(invoice_id), uniqExactIf(invoice_id, lines.amount = [1200]
+		AND lines.period = [(%d, %d)]
+		AND (lines.type = ['subscription'] OR lines.parent.type = ['subscription_item_details'])
+		AND arraySum(lines.taxes[1].amount) + arraySum(lines.tax_amounts[1].amount) = 247
+		AND whole = 840 AND shipping = 0 AND NOT more)) FROM invoice_periods FINAL`, from, until))
+	if want := fmt.Sprintf("(%d,%d)", came, came); len(got) != 1 || got[0] != want {
+		t.Errorf("invoices, and those with their lines: %v, want %s", got, want)
 	}
 }
