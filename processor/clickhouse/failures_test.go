@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -163,6 +164,44 @@ func TestProcessorWaits(t *testing.T) {
 	}
 	if n := testutil.ToFloat64(store.metrics.retries.WithLabelValues("ledger_rules", "ACCESS_DENIED")); n < 1 {
 		t.Errorf("%v attempts are counted as refused", n)
+	}
+}
+
+// A processor that stops while ClickHouse works on its statement reports no failure of ClickHouse.
+func TestStopIsNoFailure(t *testing.T) {
+	arrived := make(chan struct{}, 1)
+	engine := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		select {
+		case arrived <- struct{}{}:
+		default:
+		}
+		<-r.Context().Done()
+	}))
+	defer engine.Close()
+	var log bytes.Buffer
+	store, err := Open(engine.URL+"/default", slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	ctx, stop := context.WithCancelCause(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := store.LedgerRules(ctx)
+		done <- err
+	}()
+	<-arrived
+	stopped := errors.New("stopped")
+	stop(stopped)
+	if err := <-done; !errors.Is(err, stopped) {
+		t.Errorf("the lookup ended with %v", err)
+	}
+	if log.Len() > 0 {
+		t.Errorf("the log says:\n%s", &log)
+	}
+	if n := testutil.CollectAndCount(store.metrics.retries); n != 0 {
+		t.Errorf("%d kinds of failures are counted", n)
 	}
 }
 

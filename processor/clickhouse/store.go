@@ -221,8 +221,11 @@ func (s *Store) retry(ctx context.Context, table, verb string, do func(context.C
 		case f.class == needsOperator && s.command:
 			return fmt.Errorf("%s %s: %w", verb, table, hinted(err, f))
 		}
-		s.metrics.retries.WithLabelValues(table, f.name).Inc()
-		s.failures.note(&fails, f, err, start)
+		// A statement that ended because the program stops is not tried again, and ClickHouse did not fail.
+		if ctx.Err() == nil {
+			s.metrics.retries.WithLabelValues(table, f.name).Inc()
+			s.failures.note(&fails, f, err, start)
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("%s %s: %w (last: %w)", verb, table, context.Cause(ctx), hinted(err, f))
