@@ -477,13 +477,9 @@ function apart(page) {
           "sign-ups were reported by browsers only: anybody may have invented them, so they are no leads.",
         );
       const { unknown, records } = waiting(status);
+      const waits = "New ones are in no figure yet; after a start, the last ones are read again.";
       if (records)
-        several(
-          health,
-          records,
-          "record waits in Kafka and is in no figure yet.",
-          "records wait in Kafka and are in no figure yet.",
-        );
+        several(health, records, `record waits in Kafka. ${waits}`, `records wait in Kafka. ${waits}`);
       if (unknown.length) add(health, "No processor", "has reported for two minutes: figures may be old.");
       for (const r of status.filter((r) => r.verdict === "findings"))
         several(health, Number(r.number), `finding of the last ${r.what}.`, `findings of the last ${r.what}.`);
