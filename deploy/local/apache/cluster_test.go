@@ -66,11 +66,15 @@ func TestLeaderDies(t *testing.T) {
 			t.Errorf("%s is %s, want %s", config.Key, config.MaybeValue(), want)
 		}
 	}
-	listed, err := c.Admin().ListTopics(ctx, "t")
-	if err != nil {
-		t.Fatal(err)
+	var replicas []int32
+	for ; len(replicas) == 0; time.Sleep(100 * time.Millisecond) { // the broker that answers may not know the topic yet
+		listed, err := c.Admin().ListTopics(ctx, "t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		replicas = listed["t"].Partitions[0].Replicas
 	}
-	if replicas := listed["t"].Partitions[0].Replicas; len(replicas) != 3 {
+	if len(replicas) != 3 {
 		t.Errorf("%d replicas, want 3", len(replicas))
 	}
 
