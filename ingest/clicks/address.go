@@ -76,7 +76,7 @@ func connOf(ctx *fasthttp.RequestCtx) *deadlineConn {
 	case *deadlineConn:
 		return c
 	case *tlsConn:
-		return c.below
+		return c.below.deadlineConn
 	}
 	return nil
 }

@@ -332,6 +332,7 @@ func TestAttacks(t *testing.T) {
 		{"1,000 connections that say nothing instead of TLS' first message", func() { a.handshakes(1000, 0) }},
 		{"1,000 connections that end in the middle of TLS' first message", func() { a.handshakes(1000, 300) }},
 		{"1,000 connections that send 64 KiB of TLS' first message", func() { a.handshakes(1000, 1<<16-1) }},
+		{"1,000 connections that send 256 KiB of a message of TLS", func() { a.sealed(1000) }},
 		{"1,000 connections that wait after an answer over TLS", func() { a.idleSecure(1000) }},
 		{"400 connections that ask for /t.js again and again, and read nothing",
 			func() { a.deaf(400, a.head("GET /t.js")+"\r\n") }},
@@ -430,6 +431,23 @@ func (a *attacked) handshakes(n, size int) {
 		}
 		defer c.Close()
 		go func() { _, _ = c.Write(sent) }() // which may be refused before its end
+	}
+	time.Sleep(time.Duration(few(2000)) * time.Millisecond)
+}
+
+// sealed opens n connections over TLS, sends one large message behind the handshake of each, without
+// its last byte, and waits.
+func (a *attacked) sealed(n int) {
+	message := unended(1 << 18)
+	for range few(n) {
+		c, err := dialSealed(a.secure)
+		if err != nil {
+			a.t.Error(err)
+			return
+		}
+		defer c.below.Close()
+		_ = c.below.SetDeadline(time.Now().Add(limit))
+		go c.write(22, message) // which may be refused before its end
 	}
 	time.Sleep(time.Duration(few(2000)) * time.Millisecond)
 }

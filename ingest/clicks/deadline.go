@@ -154,29 +154,47 @@ func (l tlsListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	below, _ := c.(*deadlineConn)
-	below.bound(handshakeBytes)
-	return &tlsConn{Conn: tls.Server(c, l.config), below: below}, nil
+	t := &tlsConn{below: tlsInput{deadlineConn: below, left: handshakeBytes}}
+	t.Conn = tls.Server(&t.below, l.config)
+	return t, nil
 }
 
-// handshakeBytes is how many bytes somebody may send before TLS is agreed on. Browsers send 2 KiB at
-// most; TLS keeps up to 64 KiB of a first message, until its end has come.
-const handshakeBytes = 8 << 10
+const (
+	// handshakeBytes is how many bytes somebody may send before TLS is agreed on. Browsers send 2 KiB
+	// at most; TLS keeps up to 64 KiB of a first message, until its end has come.
+	handshakeBytes = 8 << 10
+
+	// recordBytes is how many bytes somebody may send until TLS has a part of a request out of them.
+	// A record has 18 KiB at most (RFC 5246 §6.2.3); TLS keeps up to 256 KiB of a message of its own,
+	// until its end has come.
+	recordBytes = 20 << 10
+)
+
+// tlsInput gives TLS the bytes of a connection, and fails when it has given as many as left.
+type tlsInput struct {
+	*deadlineConn
+	left int
+}
+
+func (c *tlsInput) Read(b []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errBound
+	}
+	n, err := c.deadlineConn.Read(b[:min(len(b), c.left)])
+	c.left -= n
+	return n, err
+}
 
 // tlsConn is TLS over a deadlineConn. Its sender may end it with a message of TLS, which the
 // connection below does not see.
 type tlsConn struct {
 	*tls.Conn
-	below *deadlineConn
+	below tlsInput
 }
 
-// Handshake is called by fasthttp before the first Read.
-func (c *tlsConn) Handshake() error {
-	err := c.Conn.Handshake()
-	c.below.unbound()
-	return err
-}
-
+// Read is called by fasthttp after Handshake.
 func (c *tlsConn) Read(b []byte) (int, error) {
+	c.below.left = recordBytes
 	n, err := c.Conn.Read(b)
 	if n > 0 {
 		return n, nil // the next Read finds the same error

@@ -3,12 +3,18 @@ package clicks
 import (
 	"bufio"
 	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -20,10 +26,13 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/chacha20poly1305"
 
 	"tributary/schemas"
 )
@@ -221,6 +230,136 @@ func TestTLSHandshakes(t *testing.T) {
 			}
 			_ = honest.Close()
 		})
+	}
+}
+
+// Who sends a message of TLS behind the handshake that is larger than a record is let go at once.
+// What is in records of any size is read.
+func TestTLSMessages(t *testing.T) {
+	certificate := pairOf(t, 1, 0, time.Hour)
+	for _, answered := range []bool{false, true} {
+		t.Run(fmt.Sprintf("after an answer: %v", answered), func(t *testing.T) {
+			e := &edge{t: t}
+			e.serve(&sink{}, func(c *Config) { c.Certificate, c.ReadTimeout, c.IdleTimeout = certificate, limit, limit })
+			c, err := dialSealed(e.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.below.Close()
+			_ = c.below.SetDeadline(time.Now().Add(limit / 4))
+			if answered {
+				c.write(23, []byte("OPTIONS /v1/click HTTP/1.1\r\nHost: e\r\n\r\n"))
+				if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+					t.Fatal(err)
+				}
+			}
+			go c.write(22, unended(1<<18))
+			if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Error("the connection stays open")
+			}
+		})
+	}
+	s := &sink{}
+	e := &edge{t: t}
+	e.serve(s, func(c *Config) { c.Certificate = certificate })
+	c, err := dialSealed(e.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.below.Close()
+	_ = c.below.SetDeadline(time.Now().Add(limit))
+	for range 8 {
+		body := `{"link_id":"l","x":"` + strings.Repeat("x", 50_000) + `"}`
+		c.write(23, fmt.Appendf(nil, "POST /v1/click HTTP/1.1\r\nHost: e\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusOK {
+			t.Errorf("status %d, %v", res.StatusCode, err)
+		}
+	}
+	if n := s.count(); n != 8 {
+		t.Errorf("%d clicks stored, want 8", n)
+	}
+}
+
+// unended is a message of TLS of size bytes without its last one (RFC 8446 §4). As a certificate it
+// may be larger than others.
+func unended(size int) []byte {
+	return append([]byte{11, byte((size - 4) >> 16), byte((size - 4) >> 8), byte(size - 4)}, make([]byte, size-5)...)
+}
+
+// sealed is the client's end of a connection whose handshake is done. It writes records of any type,
+// which crypto/tls does not. Write must not be called.
+type sealed struct {
+	*tls.Conn
+	below net.Conn
+	aead  cipher.AEAD
+	iv    []byte
+	seq   uint64
+}
+
+// dialSealed makes a handshake of TLS 1.3 with the server at addr.
+func dialSealed(addr string) (*sealed, error) {
+	below, err := net.Dial("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	var keys lockedBuffer
+	c := tls.Client(below, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, KeyLogWriter: &keys})
+	if err := c.Handshake(); err != nil {
+		return nil, err
+	}
+	_, secret, _ := strings.Cut(keys.String(), "CLIENT_TRAFFIC_SECRET_0 ")
+	traffic, err := hex.DecodeString(strings.Fields(secret)[1])
+	if err != nil {
+		return nil, err
+	}
+	s := &sealed{Conn: c, below: below}
+	hash, keyBytes := sha256.New, 16
+	switch c.ConnectionState().CipherSuite {
+	case tls.TLS_AES_256_GCM_SHA384:
+		hash, keyBytes = sha512.New384, 32
+	case tls.TLS_CHACHA20_POLY1305_SHA256:
+		keyBytes = chacha20poly1305.KeySize
+	}
+	// RFC 8446 §7.1, HKDF-Expand-Label, and §7.3.
+	expand := func(label string, length int) []byte {
+		info := append([]byte{0, byte(length), byte(len(label) + 6)}, "tls13 "+label+"\x00"...)
+		out, expandErr := hkdf.Expand(hash, traffic, string(info), length)
+		err = errors.Join(err, expandErr)
+		return out
+	}
+	key, iv := expand("key", keyBytes), expand("iv", 12)
+	if s.iv = iv; err != nil {
+		return nil, err
+	}
+	if c.ConnectionState().CipherSuite == tls.TLS_CHACHA20_POLY1305_SHA256 {
+		s.aead, err = chacha20poly1305.New(key)
+		return s, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	s.aead, err = cipher.NewGCM(block)
+	return s, err
+}
+
+// write sends content in records of at most 16 KiB (RFC 8446 §5.2 and §5.3), until it is refused.
+func (s *sealed) write(kind byte, content []byte) {
+	for part := range slices.Chunk(content, 1<<14) {
+		nonce := slices.Clone(s.iv)
+		for i, b := range binary.BigEndian.AppendUint64(nil, s.seq) {
+			nonce[4+i] ^= b
+		}
+		s.seq++
+		inner := append(slices.Clone(part), kind)
+		head := binary.BigEndian.AppendUint16([]byte{23, 3, 3}, uint16(len(inner)+s.aead.Overhead()))
+		if _, err := s.below.Write(s.aead.Seal(head, nonce, inner, head)); err != nil {
+			return
+		}
 	}
 }
 
