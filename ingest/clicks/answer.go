@@ -78,7 +78,7 @@ var (
 	errRate = &fault{429, "rate_limited", "too many events of this workspace or address",
 		"wait as long as Retry-After says"}
 	errHeaderSize = &fault{431, "headers_too_large", "the headers are too large",
-		"16 KiB, 200 lines; are there old cookies?"}
+		"16 KiB, 200 lines, 100 parameters; are there old cookies?"}
 	errInternal = &fault{500, "internal", "the edge made a mistake", "it has been logged"}
 	errBusy     = &fault{503, "busy", "too many large bodies are being read",
 		"repeat it after Retry-After; smaller batches are read at once"}

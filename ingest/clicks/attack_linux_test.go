@@ -328,7 +328,9 @@ func TestAttacks(t *testing.T) {
 			func() { a.announce(1000, "Transfer-Encoding: chunked\r\n\r\n100000\r\n[") }},
 		{"100 connections that announce 1 MiB and send 5 KiB",
 			func() { a.announce(100, "Content-Length: 1048576\r\n\r\n["+strings.Repeat(" ", 5000)) }},
-		{"1,000 connections that wait after an answer", func() { a.idle(1000) }},
+		{"1,000 connections that wait after an answer", func() { a.idle(1000, "OPTIONS /v1/click") }},
+		{"1,000 connections that wait after 7,000 parameters",
+			func() { a.idle(1000, "GET /v1/click.gif?"+strings.Repeat("a&", 7000)) }},
 		{"1,000 connections that say nothing instead of TLS' first message", func() { a.handshakes(1000, 0) }},
 		{"1,000 connections that end in the middle of TLS' first message", func() { a.handshakes(1000, 300) }},
 		{"1,000 connections that send 64 KiB of TLS' first message", func() { a.handshakes(1000, 1<<16-1) }},
@@ -394,8 +396,8 @@ func (a *attacked) announce(n int, rest string) {
 	}
 }
 
-// idle opens n connections, has one request answered on each, and keeps them.
-func (a *attacked) idle(n int) {
+// idle opens n connections, has one request answered on each that begins with line, and keeps them.
+func (a *attacked) idle(n int, line string) {
 	for range few(n) {
 		c, err := net.Dial("tcp", a.addr)
 		if err != nil {
@@ -404,7 +406,7 @@ func (a *attacked) idle(n int) {
 		}
 		defer c.Close()
 		_ = c.SetDeadline(time.Now().Add(limit))
-		_, _ = io.WriteString(c, a.head("OPTIONS /v1/click")+"\r\n")
+		_, _ = io.WriteString(c, a.head(line)+"\r\n")
 		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
 			a.t.Error(err)
 			return

@@ -114,9 +114,13 @@ func TestLargeHeadersAreNotKept(t *testing.T) {
 		if got := e.raw(request, tt.want); got != tt.want {
 			t.Errorf("%d bytes of headers: answers %q, want %q", tt.bytes, got, tt.want)
 		}
+		pixel := "GET /v1/click.gif?link_id=l&x=" + strings.Repeat("x", tt.bytes) + " HTTP/1.1\r\nHost: e\r\n\r\n"
+		if got := e.raw(pixel, tt.want); got != tt.want {
+			t.Errorf("%d bytes in the address: answers %q, want %q", tt.bytes, got, tt.want)
+		}
 	}
-	if n := s.count(); n != 3 {
-		t.Errorf("%d clicks stored, want 3", n)
+	if n := s.count(); n != 6 {
+		t.Errorf("%d clicks stored, want 6", n)
 	}
 }
 

@@ -101,6 +101,9 @@ func (seen *framing) header(h *fasthttp.RequestHeader, name, value []byte) *faul
 // maxHeaders is several times what browsers and a row of proxies send.
 const maxHeaders = 200
 
+// maxParameters is several times what there are names for.
+const maxParameters = 100
+
 // isAuthority reports whether b can be a host with or without a port, among what fasthttp lets
 // through. A user is none (RFC 9110 §4.2.4), an empty host neither (§4.2.1), nor a list, of which
 // one reader takes the first element and another the last.
@@ -149,8 +152,12 @@ func isToken(b []byte) bool {
 
 // checkTarget refuses request targets that RFC 9112 §3.2 does not know and fasthttp takes: one with
 // a fragment, which a proxy may count to the path, an address of another scheme than HTTP's, and
-// one whose host is none.
+// one whose host is none. More than maxParameters are refused before fasthttp takes a hundred bytes
+// for each of them, and keeps those with the connection.
 func checkTarget(target []byte) *fault {
+	if bytes.Count(target, []byte{'&'}) >= maxParameters {
+		return errHeaderSize
+	}
 	if bytes.IndexByte(target, '#') >= 0 {
 		return errBadRequest
 	}

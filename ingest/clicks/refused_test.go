@@ -54,6 +54,8 @@ func TestRefused(t *testing.T) {
 		{"pixel without target", "GET", "/v1/click.gif", ``, nil, 400, "no_target"},
 		{"lead without key", "POST", "/v1/leads", `{"external_id":"u1"}`, nil, 401, "no_secret_key"},
 		{"preflight of leads", "OPTIONS", "/v1/leads", ``, nil, 405, "method_not_allowed"},
+		{"100 parameters", "GET", "/v1/click.gif?" + strings.Repeat("a&", 99), ``, nil, 400, "no_target"},
+		{"101 parameters", "GET", "/v1/click.gif?" + strings.Repeat("a&", 100), ``, nil, 431, "headers_too_large"},
 		{"large headers", "GET", "/t.js", ``, []string{"Cookie: " + long(20_000)}, 431, "headers_too_large"},
 	}
 	for _, tt := range tests {

@@ -146,8 +146,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// keptHead is how many bytes of headers a request may have whose connection waits for another one:
-// fasthttp keeps twice their memory as long as the connection waits.
+// keptHead is how many bytes of target and headers a request may have whose connection waits for
+// another one: fasthttp keeps copies of them as long as the connection waits.
 const keptHead = 4 << 10
 
 // chunked is what fasthttp gives for the length of a chunked body.
@@ -162,7 +162,8 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	// chunked body ends may be another place for a proxy, so nothing behind one is taken for a
 	// request.
 	h := &ctx.Request.Header
-	if s.stopping.Load() || h.ContentLength() == chunked || h.ConnectionClose() || len(h.RawHeaders()) > keptHead {
+	if s.stopping.Load() || h.ContentLength() == chunked || h.ConnectionClose() ||
+		len(h.RequestURI())+len(h.RawHeaders()) > keptHead {
 		ctx.SetConnectionClose()
 	}
 	if unread(ctx) {
