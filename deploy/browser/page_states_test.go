@@ -176,8 +176,8 @@ func TestPageHealth(t *testing.T) {
 	})
 	v.open("https://health2.example/?range=last_month")
 	v.answered()
-	v.want(`document.querySelector(".notes").innerText.includes("7 records wait in Kafka. New ones are in no figure yet; "`+
-		` + "after a start, the last ones are read again.")`, "true")
+	v.want(`document.querySelector(".notes").innerText.includes("7 records wait in Kafka. "+`+
+		`"New ones are in no figure yet; after a start, the last ones are read again.")`, "true")
 	v.want(`document.querySelector(".notes").innerText.includes("2 findings of the last audit.")`, "true")
 
 	if err := m.store.Exec(t.Context(), "TRUNCATE TABLE pipeline_status"); err != nil {
