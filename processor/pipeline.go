@@ -48,9 +48,9 @@ func (c *runCommand) pipeline(ctx context.Context, config runConfig, store *clic
 	registry *prometheus.Registry, log *slog.Logger,
 ) *pipeline {
 	p := &pipeline{
-		store: store, schema: schema, workspaces: config.workspaces, erased: &erase.List{Keys: config.workspaces.Keys},
-		log: log,
+		store: store, schema: schema, workspaces: config.workspaces, log: log,
 	}
+	p.erased = &erase.List{Keys: config.workspaces.Keys, Grown: func() { p.recomputer.Erased() }}
 	p.reloader = program.NewReloader([]string{c.Workspaces, c.Bots}, func() error {
 		fresh, err := c.read()
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -95,6 +96,46 @@ func handler(t *testing.T, handle Handler) func(*kgo.Record) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// Names wait a minute for their mark. Whom somebody erases meanwhile is not stored again by it.
+func TestErasedNamesAreNotMarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := clickhousetest.New(t)
+		r := recompute.New(recompute.Config{Store: store, Rates: testRates, Log: slog.New(slog.DiscardHandler),
+			Kept: func() time.Time { return time.Now().Add(-time.Minute) }})
+		payments := &Payments{Store: store, Recomputer: r, Events: NewEventsMetric(),
+			Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }}
+		handle := handler(t, payments.Handle)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- r.Mark(ctx) }()
+		pay := func(n int) {
+			id := strconv.Itoa(n)
+			handle(event(t, "evt_"+id, "payment_intent.succeeded", 0, n, j{"id": "pi_" + id, "object": "payment_intent",
+				"currency": "usd", "amount": 100, "amount_received": 100, "customer": "cus_" + id}))
+		}
+		pay(1)
+		time.Sleep(30 * time.Second)
+		r.Erased()
+		pay(2) // read by the list of before, perhaps
+		time.Sleep(time.Minute)
+		pay(3)
+		time.Sleep(time.Hour)
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		for n, want := range map[string]bool{"1": false, "2": false, "3": true} {
+			edges, err := store.Names(t.Context(), "default", []identity.Node{identity.New(identity.Customer, "cus_"+n)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if carried := slices.ContainsFunc(edges, func(e identity.Edge) bool { return e.Carried }); carried != want {
+				t.Errorf("the name of customer %s is marked: %t, want %t", n, carried, want)
+			}
+		}
+	})
 }
 
 // Until an edge is marked, the processor that carried it does not do it again.

@@ -24,7 +24,9 @@ import (
 // That the partitions were read again says nothing of what is handled afterwards: behind a balancer
 // a may be written to after b has answered, and be gone before it says again who it is. Nor need a
 // server that is written to ever have been asked who it is: over HTTP each statement says which one
-// answered it (Answered).
+// answered it (Answered). Such an answer does not say whether the server was restarted before it. So
+// nothing is settled that a server may have taken since it was asked last, and one that answers
+// statements and is not asked for fifteen minutes counts as gone.
 type Servers struct {
 	Ask func(context.Context) (clickhouse.Server, error) // tries once
 	// Answered returns which servers answered statements since it was called before, by
@@ -40,10 +42,11 @@ type Servers struct {
 	seen map[string]sighting // by name, or by unasked
 }
 
-// sighting is when a server was started, and when it answered last, both by our own clock.
+// sighting is when a server was started, and when it answered and was asked last, by our own clock.
 type sighting struct {
 	display           string
 	started, answered time.Time
+	asked             time.Time // zero: never
 	again             time.Time // when the partitions were read again last, for another server's sake
 }
 
@@ -61,6 +64,8 @@ const (
 	// alternating is how long ago a server may have answered to be one of several that a balancer
 	// chooses from: that one answers and then another is no change.
 	alternating = time.Minute
+	// unheard is how long ago a server may have been asked that answers statements still.
+	unheard = 15 * time.Minute
 	// unsynced is how long before its end what a server acknowledged may have been in its memory
 	// only, as in recompute.
 	unsynced = time.Minute
@@ -121,7 +126,7 @@ func (s *Servers) sight(server clickhouse.Server, now time.Time) {
 	s.sightStatements(server)
 	gone := false
 	for name, other := range s.seen {
-		if name != server.Name && now.Sub(other.answered) > alternating {
+		if name != server.Name && (now.Sub(other.answered) > alternating || now.Sub(other.settled()) > unheard) {
 			delete(s.seen, name)
 			gone = true
 		}
@@ -138,7 +143,7 @@ func (s *Servers) sight(server clickhouse.Server, now time.Time) {
 	if !known || restarted {
 		old.started = started
 	}
-	old.display, old.answered = server.Display, now
+	old.display, old.answered, old.asked = server.Display, now, now
 	s.last, s.seen[server.Name] = server.Name, old
 }
 
@@ -171,13 +176,22 @@ func (s *Servers) sightStatements(server clickhouse.Server) {
 	delete(s.seen, unasked(server.Display))
 }
 
+// settled returns the time before which the rewind of a restart that is noticed from now on reaches.
+// Of a server that never said who it is, it is not known how often it was restarted.
+func (s sighting) settled() time.Time {
+	if s.asked.IsZero() {
+		return s.answered
+	}
+	return s.asked
+}
+
 // SettledUntil returns until when no server that is gone unnoticed can have lost what was handled.
 func (s *Servers) SettledUntil() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	until := time.Now().Add(-unsynced)
 	for _, seen := range s.seen {
-		since := seen.answered.Add(-unsynced)
+		since := seen.settled().Add(-unsynced)
 		if seen.again.After(since) {
 			since = seen.again
 		}

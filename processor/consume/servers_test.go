@@ -145,4 +145,15 @@ func TestServersSettledUntil(t *testing.T) {
 	settled(240)
 	answers("d", 351, true)
 	settled(351 - minute)
+
+	// A server that answers statements may have been restarted since it was asked.
+	answers("f", 355, true)
+	for seconds := 360; seconds <= 1240; seconds += 10 {
+		statements["the d"] = began.Add(time.Duration(seconds) * time.Second)
+		answers("f", seconds+2, false)
+	}
+	settled(355)
+	statements["the d"] = began.Add(1260 * time.Second)
+	answers("f", 1262, true) // d was asked too long ago, and its statements may be any server's from now on
+	settled(1262 - minute)
 }

@@ -23,6 +23,8 @@ type List struct {
 	// Keys returns how a workspace writes names into Stripe's objects; nil: with the built-in keys
 	// alone.
 	Keys func(workspace string) *stripe.Keys
+	// Grown is called when Load finds more names than before. Optional.
+	Grown func()
 
 	names atomic.Pointer[map[key]string]
 }
@@ -52,7 +54,10 @@ func (l *List) Load(ctx context.Context, store *clickhouse.Store) error {
 	for _, r := range rows {
 		names[key{r.Workspace, r.Name}] = r.Alias
 	}
-	l.names.Store(&names)
+	before := l.names.Swap(&names)
+	if l.Grown != nil && before != nil && len(names) > len(*before) {
+		l.Grown()
+	}
 	return nil
 }
 

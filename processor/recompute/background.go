@@ -79,6 +79,7 @@ func (r *Recomputer) Finish(ctx context.Context) error {
 // bookDeferred books under all deferred names. With pauses it rests as long as it works.
 func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 	for {
+		read := time.Now()
 		rows, err := r.cfg.Store.Deferred(ctx)
 		if err != nil {
 			return err
@@ -102,7 +103,7 @@ func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 				return err
 			}
 			// A request that came after these were read is not among them: it is done again.
-			if err := r.noteFinished(ctx, generation, workspace, names, finished); err != nil {
+			if err := r.noteFinished(ctx, generation, read, workspace, names, finished); err != nil {
 				return err
 			}
 			if pauses {
@@ -113,12 +114,16 @@ func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 }
 
 // noteFinished stores that requests for names of a workspace are done, and asks for the same again if
-// what was booked is lost: later than the last of it reaches a disk and all replicas.
-func (r *Recomputer) noteFinished(ctx context.Context, generation int, workspace string, names []identity.Node,
-	finished []clickhouse.Deferred,
+// what was booked is lost: later than the last of it reaches a disk and all replicas. Requests that may
+// have another name by now are not noted: they are read again, and done once more.
+func (r *Recomputer) noteFinished(ctx context.Context, generation int, read time.Time, workspace string,
+	names []identity.Node, finished []clickhouse.Deferred,
 ) error {
 	if r.cfg.Kept == nil {
 		return r.cfg.Store.InsertDeferred(ctx, done(finished))
+	}
+	if r.marks.renamed(read) {
+		return nil
 	}
 	again := r.requests(workspace, names, r.cfg.Now().Add(2*(unsynced+r.cfg.ReplicaLag)))
 	if err := r.cfg.Store.InsertDeferred(ctx, slices.Concat(done(finished), again)); err != nil {

@@ -37,7 +37,8 @@ type secondLooks struct {
 // look is what one batch changed in one workspace.
 type look struct {
 	at         time.Time
-	generation int // of the marks, when the batch began
+	batch      time.Time // when the batch began
+	generation int       // of the marks, then
 	workspace  string
 	nodes      []identity.Node
 	edges      []clickhouse.EdgeRow // to be marked as carried
@@ -213,7 +214,7 @@ func (r *Recomputer) lookOnce(ctx context.Context) error {
 		err = nil
 	}
 	if err == nil {
-		err = r.mark(ctx, l.generation, l.at, l.edges)
+		err = r.mark(ctx, l.generation, l.batch, l.edges)
 	}
 	if err != nil {
 		return fmt.Errorf("look again: %w", err)

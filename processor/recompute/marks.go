@@ -29,12 +29,17 @@ import (
 // the same that is not due before the loss would be known (again). That one is done when the servers
 // are known to have kept what was booked, without booking anything; when this processor notices a
 // loss, at once; and when it dies before either, by another processor.
+//
+// Both write names a minute and more after their records were read. Whom somebody has erased meanwhile
+// would be stored again by them, later than what arrives late is redacted, so nothing is written of
+// what was read until a minute after the list of erased names grew (erased).
 type marks struct {
 	mu        sync.Mutex
 	queue     []booked             // by time
 	known     map[edgeID]time.Time // of the edges in queue: when they became true
 	bytes     int
 	forgotten int                   // how often what was stored became uncertain
+	grown     time.Time             // when the list of erased names grew last
 	finished  []finished            // by time
 	lost      []clickhouse.Deferred // requests to do at once
 }
@@ -47,7 +52,7 @@ type finished struct {
 
 // booked are edges of one batch that are to be marked.
 type booked struct {
-	batch time.Time // when the batch was handled
+	batch time.Time // when the batch began
 	at    time.Time // when everything was booked
 	edges []clickhouse.EdgeRow
 }
@@ -82,7 +87,7 @@ func (m *marks) add(generation int, b booked) {
 	if m.known == nil {
 		m.known = make(map[edgeID]time.Time)
 	}
-	if m.bytes > maxMarkBytes {
+	if m.bytes > maxMarkBytes || m.mayBeErased(b.batch) {
 		b.edges = nil // and the batch still holds the rewind: what its second look booked may be lost
 	}
 	for i := range b.edges {
@@ -114,6 +119,31 @@ func (m *marks) forget() {
 		m.lost = append(m.lost, f.requests...)
 	}
 	m.finished = nil
+}
+
+// erased drops what names somebody: the list of erased names has grown. The batches still hold the
+// rewind, and their edges are carried once more by whoever reports them next. The requests are stored
+// under the names that the erasure gave them, and are done when they are due.
+func (m *marks) erased() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.queue {
+		m.queue[i].edges = nil
+	}
+	m.known, m.bytes, m.finished, m.lost = nil, 0, nil, nil
+	m.grown = time.Now()
+}
+
+// mayBeErased reports whether what was read at a time may name somebody who is erased. Until a minute
+// after the list grew it is left out: a batch is read some seconds before it begins, and an erasure
+// renames what is stored for half a minute after a processor may have read the list.
+func (m *marks) mayBeErased(read time.Time) bool { return read.Before(m.grown.Add(unsynced)) }
+
+// renamed reports whether requests that were read at a time may have other names by now.
+func (m *marks) renamed(read time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mayBeErased(read)
 }
 
 // finish notes that requests were done by work which began in a generation, and with which requests
@@ -223,6 +253,10 @@ func (r *Recomputer) Mark(ctx context.Context) error {
 		}
 	}
 }
+
+// Erased is to be called when the list of erased names has grown: what waits to be written under a
+// name is left out.
+func (r *Recomputer) Erased() { r.marks.erased() }
 
 // Forget is to be called when ClickHouse may have lost what it had acknowledged, before the records
 // are read again: what waits to be marked is booked again with them.

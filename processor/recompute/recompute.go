@@ -109,7 +109,7 @@ func (r *Recomputer) Apply(ctx context.Context, batch map[string]*Changes, store
 			return err
 		}
 		if r.cfg.ReplicaLag > 0 {
-			err := r.looks.add(ctx, look{generation: generation, workspace: workspace,
+			err := r.looks.add(ctx, look{batch: began, generation: generation, workspace: workspace,
 				nodes: toLookAt(changed, touched), edges: rows(workspace, n.Edges)})
 			if err != nil {
 				return err
