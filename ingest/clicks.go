@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 
 	"tributary/ingest/clicks"
 	"tributary/ingest/geo"
@@ -49,7 +50,7 @@ type clicksCommand struct {
 	EmailKey           string `help:"Key of the hashes of leads' e-mail addresses, at least 16 bytes; the processor needs the same. Without it, none is hashed. Better in a file."`
 	EmailKeyFile       string `placeholder:"FILE" help:"File that holds --email-key."`
 	MaxConnsPerIP      int    `name:"max-conns-per-ip" default:"1000" help:"Connections per IPv4 address or IPv6 /64 that is no trusted proxy; 0: no limit."`
-	MaxConns           int    `default:"6000" help:"Connections of all addresses together, without those of trusted proxies; each takes some 20 KB. When a third of the limit is open, each new connection closes one that is idle after its answer; 0: no limit."`
+	MaxConns           int    `default:"6000" help:"Connections of all addresses together, without those of trusted proxies; each takes some 20 KB. When a third of the limit is open, each new connection closes one that is idle after its answer; when they take more memory than some 50 MB, fewer stay open. 0: no limit."`
 
 	EventsPerAddress float64 `default:"1000" help:"Events a second that an IPv4 address or IPv6 /64 may send without a secret key; 0: no limit. This machine's own addresses are not limited."`
 	ProxyProtocol    bool    `help:"Connections from --trusted-proxies begin with a PROXY protocol header (version 1 or 2), which names the visitor's address."`
@@ -158,7 +159,6 @@ func (c *clicksCommand) Run(ctx context.Context, p *process, log *slog.Logger) e
 		}
 		return c.checked(ctx, p, "clicks", notes, &c.kafkaFlags, kafka.Topics...)
 	}
-	clicks.LimitMemory()
 	registry := program.NewRegistry()
 	files := append([]string{c.Workspaces, c.SecretKeyFile, c.Datacenters, c.TLSCertFile, c.TLSKeyFile}, c.Geo...)
 	reloader := program.NewReloader(files, func() error { return c.reload(&edge) }, log, registry)
@@ -173,6 +173,7 @@ func (c *clicksCommand) Run(ctx context.Context, p *process, log *slog.Logger) e
 	if err != nil {
 		return errors.Join(fmt.Errorf("start edge: %w", err), publisher.Close(ctx))
 	}
+	server.LimitMemory(os.Getenv("GOGC") == "")
 	if c.SpoolDir == "" {
 		log.Warn("there is no spool: clicks are answered 503 while Kafka is away (hint: --spool-dir)")
 	}

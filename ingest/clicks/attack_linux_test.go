@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,7 @@ import (
 var (
 	addresses = flag.Int("addresses", 100_000, "how many addresses TestAttacks sends from")
 	order     = flag.Uint64("order", 2, "seed of the order of TestAttacks' attacks")
+	only      = flag.String("attacks", "", "regular expression of the names of TestAttacks' attacks; empty: all")
 )
 
 // maxRSS is what an edge may take, whatever is sent to it. The test binary, Kafka's test double in
@@ -57,14 +59,13 @@ func (slowKafka) Publish(_ context.Context, records ...*kgo.Record) (bool, error
 }
 
 // serveAttacked is the other process: an edge with the documented limits, but for those of time, and
-// another one that speaks TLS. Their one peer is a trusted proxy, so that visitors of many addresses
-// can be played.
+// another one that speaks TLS. One of their peers is a trusted proxy, so that visitors of many
+// addresses can be played.
 func serveAttacked() {
 	probes = nil // 6 MB that the program does not have
-	LimitMemory()
 	c := Default()
 	c.Logger, c.ReadTimeout, c.WriteTimeout = slog.New(slog.DiscardHandler), limit, limit
-	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 	var err error
 	if c.Workspaces, err = LoadWorkspaces("", "sk_0123456789abcdef"); err != nil {
 		panic(err)
@@ -85,6 +86,7 @@ func serveAttacked() {
 		if err != nil {
 			panic(err)
 		}
+		s.LimitMemory(true)
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			panic(err)
@@ -102,7 +104,17 @@ type attacked struct {
 	addr   string
 	secure string // the address at which it speaks TLS
 	pid    string
-	from   string // the attacker's address; each attack has one, so that none spends what another may send
+
+	// Each attack has addresses of its own, so that none spends what another may send: from is the one
+	// that a proxy tells, peer is that of a connection without a proxy.
+	from string
+	peer net.IP
+}
+
+// dial opens a connection without a proxy.
+func (a *attacked) dial(addr string) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: a.peer}}
+	return d.Dial("tcp", addr)
 }
 
 // head is the beginning of a request of the attacker's.
@@ -267,6 +279,14 @@ func TestAttacks(t *testing.T) {
 		name string
 		run  func()
 	}
+	largeHead := a.head("GET /v1/click.gif?link_id=l") + "Cookie: " + strings.Repeat("c", 1<<14)
+	manyLines := a.head("GET /v1/click.gif?link_id=l"+strings.Repeat("&a", 98)) +
+		strings.Repeat("a:b\r\n", 190) + "\r\n"
+	keptCookie := a.head("OPTIONS /v1/click") + "Cookie: " + strings.Repeat("c", keptHead-100) + "\r\n\r\n"
+	largeBody := a.head("POST /v1/click") +
+		fmt.Sprintf("Content-Length: 16000\r\n\r\n{\"link_id\":\"l\"%15986s", "}")
+	partOfHead := func(c *sealed) { c.write(23, []byte(largeHead[:15<<10])) }
+	partOfMessage := func(c *sealed) { c.write(22, unended(1 << 18)[:17<<10]) }
 	attacks := []attack{
 		{"nothing", func() {}},
 		{"12 × 1 MiB of [1,1,…] to /v1/clicks", func() { a.atOnce(12, 3, "/v1/clicks", "", numbers, 413) }},
@@ -334,8 +354,22 @@ func TestAttacks(t *testing.T) {
 		{"1,000 connections that say nothing instead of TLS' first message", func() { a.handshakes(1000, 0) }},
 		{"1,000 connections that end in the middle of TLS' first message", func() { a.handshakes(1000, 300) }},
 		{"1,000 connections that send 64 KiB of TLS' first message", func() { a.handshakes(1000, 1<<16-1) }},
-		{"1,000 connections that send 256 KiB of a message of TLS", func() { a.sealed(1000) }},
-		{"1,000 connections that wait after an answer over TLS", func() { a.idleSecure(1000) }},
+		{"1,000 connections that send 256 KiB of a message of TLS",
+			func() { a.crowdSecure(1000, func(c *sealed) { c.write(22, unended(1<<18)) }) }},
+		{"1,000 connections that send a part of a record of TLS", func() {
+			a.crowdSecure(1000, func(c *sealed) { _, _ = c.below.Write(c.record(23, make([]byte, 1<<14))[:1<<14]) })
+		}},
+		{"1,000 connections that send a part of a head over TLS, and of a message",
+			func() { a.crowdSecure(1000, sends(partOfHead, partOfMessage)) }},
+		{"1,000 connections that wait after an answer over TLS", func() { a.crowdSecure(1000, asks(keptCookie)) }},
+		{"1,000 connections that wait after 99 parameters and 190 lines over TLS",
+			func() { a.crowdSecure(1000, asks(manyLines)) }},
+		{"1,000 connections that wait after a record of 16 KiB over TLS",
+			func() { a.crowdSecure(1000, asks(largeBody)) }},
+		{"1,000 connections that send parts of a head and of a message after an answer over TLS",
+			func() { a.crowdSecure(1000, asks(manyLines, partOfHead, partOfMessage)) }},
+		{"9,000 connections of ten addresses that send a part of a head",
+			func() { a.heads(9000, largeHead[:15<<10]) }},
 		{"400 connections that ask for /t.js again and again, and read nothing",
 			func() { a.deaf(400, a.head("GET /t.js")+"\r\n") }},
 		{"400 connections that send clicks again and again, and read nothing", func() {
@@ -354,7 +388,10 @@ func TestAttacks(t *testing.T) {
 		attacks[i], attacks[j] = attacks[j], attacks[i]
 	})
 	for i, tt := range attacks {
-		a.from = fmt.Sprintf("198.51.100.%d", i)
+		if m, err := regexp.MatchString(*only, tt.name); err != nil || !m {
+			continue
+		}
+		a.from, a.peer = fmt.Sprintf("198.51.100.%d", i), net.IPv4(127, 0, 1, byte(i))
 		slow := func() string {
 			rss, p99, quiet := a.under(tt.name, control, tt.run)
 			if rss > maxRSS && !race.Enabled {
@@ -382,7 +419,7 @@ func TestAttacks(t *testing.T) {
 func (a *attacked) announce(n int, rest string) {
 	conns := make([]net.Conn, 0, n)
 	for range few(n) {
-		c, err := net.Dial("tcp", a.addr)
+		c, err := a.dial(a.addr)
 		if err != nil {
 			a.t.Error(err)
 			break
@@ -396,10 +433,25 @@ func (a *attacked) announce(n int, rest string) {
 	}
 }
 
+// heads opens n connections of ten addresses and sends the same on each.
+func (a *attacked) heads(n int, head string) {
+	for i := range few(n) {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 2, byte(i%10))}}
+		c, err := d.Dial("tcp", a.addr)
+		if err != nil {
+			a.t.Error(err)
+			return
+		}
+		defer c.Close()
+		go func() { _, _ = io.WriteString(c, head) }() // it may have given way
+	}
+	time.Sleep(time.Duration(few(1000)) * time.Millisecond)
+}
+
 // idle opens n connections, has one request answered on each that begins with line, and keeps them.
 func (a *attacked) idle(n int, line string) {
 	for range few(n) {
-		c, err := net.Dial("tcp", a.addr)
+		c, err := a.dial(a.addr)
 		if err != nil {
 			a.t.Error(err)
 			return
@@ -426,7 +478,7 @@ func (a *attacked) handshakes(n, size int) {
 		rest = rest[len(part):]
 	}
 	for range few(n) {
-		c, err := net.Dial("tcp", a.secure)
+		c, err := a.dial(a.secure)
 		if err != nil {
 			a.t.Error(err)
 			return
@@ -437,43 +489,41 @@ func (a *attacked) handshakes(n, size int) {
 	time.Sleep(time.Duration(few(2000)) * time.Millisecond)
 }
 
-// sealed opens n connections over TLS, sends one large message behind the handshake of each, without
-// its last byte, and waits.
-func (a *attacked) sealed(n int) {
-	message := unended(1 << 18)
+// crowdSecure opens n connections over TLS, begins on each, and waits.
+func (a *attacked) crowdSecure(n int, begin func(*sealed)) {
 	for range few(n) {
-		c, err := dialSealed(a.secure)
+		below, err := a.dial(a.secure)
 		if err != nil {
 			a.t.Error(err)
 			return
 		}
-		defer c.below.Close()
-		_ = c.below.SetDeadline(time.Now().Add(limit))
-		go c.write(22, message) // which may be refused before its end
+		defer below.Close()
+		_ = below.SetDeadline(time.Now().Add(limit))
+		if c, err := seal(below); err == nil { // or it has given way
+			begin(c)
+		}
 	}
 	time.Sleep(time.Duration(few(2000)) * time.Millisecond)
 }
 
-// idleSecure opens n connections over TLS, has one request answered on each that has as many headers
-// as one may have whose connection is kept, and keeps them.
-func (a *attacked) idleSecure(n int) {
-	request := a.head("OPTIONS /v1/click") + "Cookie: " + strings.Repeat("c", keptHead-100) + "\r\n\r\n"
-	config := &tls.Config{InsecureSkipVerify: true}
-	for range few(n) {
-		c, err := tls.Dial("tcp", a.secure, config)
-		if err != nil {
-			a.t.Error(err)
-			return
-		}
-		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(limit))
-		_, _ = io.WriteString(c, request)
-		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
-			a.t.Error(err)
-			return
+// asks returns what has one request answered, and then sends more, on a connection that may have
+// given way.
+func asks(request string, more ...func(*sealed)) func(*sealed) {
+	return func(c *sealed) {
+		c.write(23, []byte(request))
+		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil {
+			sends(more...)(c)
 		}
 	}
-	time.Sleep(time.Duration(few(1000)) * time.Millisecond)
+}
+
+// sends returns what does one thing after another.
+func sends(parts ...func(*sealed)) func(*sealed) {
+	return func(c *sealed) {
+		for _, part := range parts {
+			part(c)
+		}
+	}
 }
 
 // deaf opens n connections, each of which sends the same request for two seconds as fast as the

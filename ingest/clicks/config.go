@@ -78,6 +78,9 @@ type Config struct {
 	now func() time.Time // tests; nil: time.Now
 }
 
+// maxConns is the default of Config.MaxConns.
+const maxConns = 6000
+
 // Default is the Config of the documented limits.
 func Default() Config {
 	return Config{
@@ -90,7 +93,7 @@ func Default() Config {
 		MaxBatch:       1000,
 		Concurrency:    100_000,
 		MaxConnsPerIP:  1000,
-		MaxConns:       6000,
+		MaxConns:       maxConns,
 		LastRequests:   time.Second,
 		RetryAfter:     5 * time.Second,
 

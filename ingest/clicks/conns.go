@@ -1,10 +1,12 @@
 package clicks
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -52,6 +54,12 @@ type guard struct {
 	mu    sync.Mutex
 	conns map[netip.Prefix]int
 	open  []*guarded
+
+	// mark is what accepted was at the time marked, and settled what it was at least settling before
+	// that: connections seen before settled wait for that long.
+	marked        time.Time
+	mark, settled uint64
+	scarce        bool // memory, after the last collection of garbage
 }
 
 func (g *guard) Accept() (net.Conn, error) {
@@ -60,11 +68,14 @@ func (g *guard) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		addr := addressOf(c.RemoteAddr())
-		if !addr.IsValid() || g.s.isProxy(addr) {
+		addr, sender := addressOf(c.RemoteAddr()), netip.Prefix{}
+		switch {
+		case addr.IsValid() && !g.s.isProxy(addr):
+			sender = network(addr)
+		case !addr.IsValid() || !g.s.cfg.ProxyProtocol: // or whose visitor is not known yet
 			return c, nil
 		}
-		taken, stalest := g.admit(c, network(addr))
+		taken, stalest := g.admit(c, sender)
 		if stalest != nil {
 			g.s.metrics.connsDropped.Inc()
 			_ = stalest.Close()
@@ -77,12 +88,12 @@ func (g *guard) Accept() (net.Conn, error) {
 	}
 }
 
-// admit takes c in, or returns nil if its sender has too many connections. stalest is the
-// connection that has to give way to c, if any.
+// admit takes c in, or returns nil if its sender has too many connections, which somebody without
+// an address cannot have. stalest is the connection that has to give way to c, if any.
 func (g *guard) admit(c net.Conn, sender netip.Prefix) (taken, stalest *guarded) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if limit := g.s.cfg.MaxConnsPerIP; limit > 0 && g.conns[sender] >= limit {
+	if limit := g.s.cfg.MaxConnsPerIP; limit > 0 && sender.IsValid() && g.conns[sender] >= limit {
 		return nil, nil
 	}
 	stalest = g.stalest()
@@ -95,28 +106,70 @@ func (g *guard) admit(c net.Conn, sender netip.Prefix) (taken, stalest *guarded)
 
 // stalest returns the connection that gives way to one more, or nil if there is room for it. With a
 // third of the limit open it is one that has been answered and waits for another request: whoever
-// sent there has what they wanted. Only at the limit it may be one without an answer. The
-// connection that waits longest is looked for in a sample: among 16 of thousands there is hardly
-// ever none that has waited long, and nothing has to be kept in order with each answer. g.mu is
-// held.
+// sent there has what they wanted. Only at the limit it may be one without an answer, and one with
+// a request under way if there is no other. The connection that waits longest is looked for in a
+// sample: among 16 of thousands there is hardly ever none that has waited long, and nothing has to
+// be kept in order with each answer. g.mu is held.
+//
+// While memory is scarce, it is in any case the one that waits longest, answered or not.
 func (g *guard) stalest() (c *guarded) {
 	const sample = 16
-	limit, least := g.s.cfg.MaxConns, uint64(math.MaxUint64)
-	if limit == 0 || len(g.open) < (limit+2)/3 {
+	limit := g.s.cfg.MaxConns
+	if limit == 0 || !g.scarce && len(g.open) < (limit+2)/3 {
 		return nil
+	}
+	least, ignored := uint64(unanswered), uint64(0)
+	if g.scarce {
+		least, ignored = busy, unanswered
+	}
+	if len(g.open) >= limit {
+		least = math.MaxUint64
 	}
 	for i := range min(sample, len(g.open)) {
 		if len(g.open) > sample {
 			i = rand.IntN(len(g.open))
 		}
-		if seen := g.open[i].seen.Load(); seen < least {
+		if seen := g.open[i].seen.Load() &^ ignored; seen < least {
 			c, least = g.open[i], seen
 		}
 	}
-	if least >= unanswered && len(g.open) < limit {
-		return nil
-	}
 	return c
+}
+
+// settling is how long at least a connection stays open after its last answer, or after it was
+// accepted, when memory is scarce: the next request may be on its way.
+const settling = 500 * time.Millisecond
+
+// shrink closes a share of all connections, from 0 to 1: those without a request under way, and of
+// them those first whose last answer is longest ago. It is called after each collection of garbage
+// with what lives too much. From a quarter on, new connections do not stay open for settling.
+func (g *guard) shrink(share float64) {
+	g.mu.Lock()
+	g.scarce = share > 0
+	if now := time.Now(); now.Sub(g.marked) >= settling {
+		g.marked, g.settled, g.mark = now, g.mark, g.accepted.Add(1)
+	}
+	type waiting struct {
+		c   *guarded
+		age uint64
+	}
+	var stale []waiting
+	n := int(math.Ceil(max(0, share) * float64(len(g.open))))
+	for i := 0; n > 0 && i < len(g.open); i++ {
+		seen := g.open[i].seen.Load()
+		age := seen &^ unanswered
+		if seen < busy && (age < g.settled || seen >= unanswered && share >= 0.25) {
+			stale = append(stale, waiting{g.open[i], age})
+		}
+	}
+	g.mu.Unlock()
+	slices.SortFunc(stale, func(a, b waiting) int { return cmp.Compare(a.age, b.age) })
+	for _, w := range stale[:min(n, len(stale))] {
+		if w.c.seen.Load() < busy {
+			g.s.metrics.connsDropped.Inc()
+			_ = w.c.Close()
+		}
+	}
 }
 
 // leave takes c out, if it is still in.
@@ -144,11 +197,17 @@ type guarded struct {
 	place  int // in guard.open, -1 when it has left; guarded by guard.mu
 
 	// seen is how many connections had been accepted with the last answer on this one, or, with the
-	// bit unanswered, when it was accepted itself.
+	// bit unanswered, when it was accepted itself. The bit busy says that a request is under way.
 	seen atomic.Uint64
 }
 
-const unanswered = 1 << 63
+const (
+	unanswered = 1 << 62
+	busy       = 1 << 63
+)
+
+// asked says that a request has arrived, maybe without its body.
+func (c *guarded) asked() { c.seen.Store(c.seen.Load() | busy) }
 
 // answered says that a request has been answered.
 func (c *guarded) answered() { c.seen.Store(c.guard.accepted.Load()) }

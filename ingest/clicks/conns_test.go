@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -171,6 +172,113 @@ func TestConnectionsTogether(t *testing.T) {
 	answered("second silent", silent[1])
 	if n := testutil.ToFloat64(e.server.metrics.connsDropped); n != 5 {
 		t.Errorf("%v connections counted as dropped, want 5", n)
+	}
+}
+
+// When memory is scarce, connections give way that wait for a request, and none that has one or has
+// just had one.
+func TestConnectionsGiveWayToMemory(t *testing.T) {
+	const options = "OPTIONS /v1/click HTTP/1.1\r\nHost: e\r\n\r\n"
+	e := newEdge(t, nil)
+	open := func(request string) net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", e.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_ = c.SetDeadline(time.Now().Add(limit))
+		_, _ = io.WriteString(c, request)
+		return c
+	}
+	answered := func(name string, c net.Conn) {
+		t.Helper()
+		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+			t.Errorf("the %s connection: %v", name, err)
+		}
+	}
+	answered("first", open(options))
+	g := e.server.guard.Load() // which there is once a connection has been accepted
+	until := func(what string, is func(*guarded) bool, n int) {
+		t.Helper()
+		for deadline := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
+			g.mu.Lock()
+			found := 0
+			for _, c := range g.open {
+				if is(c) {
+					found++
+				}
+			}
+			g.mu.Unlock()
+			if found == n {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%d connections %s, want %d", found, what, n)
+			}
+		}
+	}
+	later := func() { // as after settling
+		g.mu.Lock()
+		g.marked = time.Time{}
+		g.mu.Unlock()
+		g.shrink(0)
+	}
+	asks := open(post + "Content-Length: 8000\r\n\r\n" + body + strings.Repeat(" ", prefetch))
+	until("with a request under way", func(c *guarded) bool { return c.seen.Load() >= busy }, 1)
+	silent, idle := open(""), open(options)
+	answered("idle", idle)
+	until("open", func(*guarded) bool { return true }, 4)
+	later()
+	later()
+	recent, fresh := open(options), open("POST")
+	answered("recent", recent)
+	until("open", func(*guarded) bool { return true }, 6)
+	for range 9 {
+		g.shrink(0.2)
+	}
+	for name, c := range map[string]net.Conn{"silent": silent, "idle": idle} {
+		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the %s connection is not closed: %v", name, err)
+		}
+	}
+	if n := testutil.ToFloat64(e.server.metrics.connsDropped); n != 3 {
+		t.Errorf("%v connections counted as dropped, want 3", n)
+	}
+	g.shrink(0.9)
+	if _, err := fresh.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the new connection is not closed: %v", err)
+	}
+	_, _ = io.WriteString(recent, options)
+	answered("recent", recent)
+	_, _ = io.WriteString(asks, strings.Repeat(" ", 8000-prefetch-len(body)))
+	answered("asking", asks)
+}
+
+// Behind a balancer that only passes bytes on, connections are the visitors', and give way as theirs.
+func TestConnectionsThroughBalancer(t *testing.T) {
+	e := newEdge(t, func(c *Config) {
+		c.ProxyProtocol, c.MaxConns, c.MaxConnsPerIP = true, 3, 1
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	})
+	open := func() net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", e.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		_ = c.SetDeadline(time.Now().Add(limit))
+		_, _ = io.WriteString(c, "PROXY TCP4 203.0.113.9 192.0.2.1 1 2\r\n"+
+			"OPTIONS /v1/click HTTP/1.1\r\nHost: e\r\n\r\n")
+		if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	first, _ := open(), open()
+	if _, err := first.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the first connection is not closed: %v", err)
 	}
 }
 

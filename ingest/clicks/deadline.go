@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"runtime"
 	"time"
+
+	"github.com/pires/go-proxyproto"
 )
 
 // deadlineListener accepts connections whose deadlines cost little.
@@ -17,7 +19,11 @@ func (l deadlineListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	counted, _ := c.(*guarded)
+	below := c
+	if p, ok := c.(*proxyproto.Conn); ok {
+		below = p.Raw()
+	}
+	counted, _ := below.(*guarded)
 	return &deadlineConn{Conn: c, guarded: counted}, nil
 }
 

@@ -306,6 +306,11 @@ func dialSealed(addr string) (*sealed, error) {
 	if err != nil {
 		return nil, err
 	}
+	return seal(below)
+}
+
+// seal makes a handshake of TLS 1.3 on a connection.
+func seal(below net.Conn) (*sealed, error) {
 	var keys lockedBuffer
 	c := tls.Client(below, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, KeyLogWriter: &keys})
 	if err := c.Handshake(); err != nil {
@@ -350,17 +355,22 @@ func dialSealed(addr string) (*sealed, error) {
 // write sends content in records of at most 16 KiB (RFC 8446 §5.2 and §5.3), until it is refused.
 func (s *sealed) write(kind byte, content []byte) {
 	for part := range slices.Chunk(content, 1<<14) {
-		nonce := slices.Clone(s.iv)
-		for i, b := range binary.BigEndian.AppendUint64(nil, s.seq) {
-			nonce[4+i] ^= b
-		}
-		s.seq++
-		inner := append(slices.Clone(part), kind)
-		head := binary.BigEndian.AppendUint16([]byte{23, 3, 3}, uint16(len(inner)+s.aead.Overhead()))
-		if _, err := s.below.Write(s.aead.Seal(head, nonce, inner, head)); err != nil {
+		if _, err := s.below.Write(s.record(kind, part)); err != nil {
 			return
 		}
 	}
+}
+
+// record is the next record, of at most 16 KiB.
+func (s *sealed) record(kind byte, part []byte) []byte {
+	nonce := slices.Clone(s.iv)
+	for i, b := range binary.BigEndian.AppendUint64(nil, s.seq) {
+		nonce[4+i] ^= b
+	}
+	s.seq++
+	inner := append(slices.Clone(part), kind)
+	head := binary.BigEndian.AppendUint16([]byte{23, 3, 3}, uint16(len(inner)+s.aead.Overhead()))
+	return s.aead.Seal(head, nonce, inner, head)
 }
 
 // recorded is a connection that keeps what is written to it, and ends before it gives anything.

@@ -32,7 +32,7 @@ func newMetrics(reg *prometheus.Registry, open func() float64) *metrics {
 		connsRefused: counter("ingest_clicks_connections_refused_total",
 			"Connections closed at once because their address had too many."),
 		connsDropped: counter("ingest_clicks_connections_dropped_total",
-			"Connections closed for newer ones, since too many were open; the last answer on them was long ago."),
+			"Connections closed since too many were open or memory was scarce; the last answer on them was long ago."),
 	}
 	rejected := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ingest_clicks_rejected_total", Help: "Events refused, by the code of the answer. " +

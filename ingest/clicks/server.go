@@ -41,6 +41,7 @@ type Server struct {
 	vouched    *budget                  // for those with a secret key
 	forwarded  sync.Once                // the warning of an X-Forwarded-For that nobody is trusted for
 	listener   atomic.Pointer[listener] // nil before Serve
+	guard      atomic.Pointer[guard]    // nil before Serve, and where connections have no limit
 	stopping   atomic.Bool              // each answer ends its connection
 	http       *fasthttp.Server
 }
@@ -101,7 +102,9 @@ func (s *Server) Serve(ln net.Listener) error {
 	s.listener.Store(public)
 	ln = public
 	if s.cfg.MaxConnsPerIP > 0 || s.cfg.MaxConns > 0 {
-		ln = &guard{Listener: ln, s: s, conns: make(map[netip.Prefix]int)}
+		g := &guard{Listener: ln, s: s, conns: make(map[netip.Prefix]int)}
+		s.guard.Store(g)
+		ln = g
 	}
 	if s.cfg.ProxyProtocol {
 		ln = &proxyproto.Listener{Listener: ln, ReadHeaderTimeout: s.cfg.ReadTimeout, ConnPolicy: s.proxyPolicy}
@@ -156,6 +159,10 @@ const chunked = -1
 // handle is where every readable request arrives.
 func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	defer s.recover(ctx)
+	c := connOf(ctx)
+	if c != nil && c.guarded != nil {
+		c.guarded.asked()
+	}
 	s.route(ctx)
 	// What stands behind a chunk's size and behind the last chunk (RFC 9112 §7.1) is read in many
 	// ways: fasthttp takes trailers with LF alone, spaces in names and folded lines. Where a
@@ -170,7 +177,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 		ctx.SetConnectionClose()
 		s.drain(ctx)
 	}
-	if c := connOf(ctx); c != nil {
+	if c != nil {
 		if c.guarded != nil {
 			c.guarded.answered()
 		}
