@@ -123,6 +123,12 @@ func TestLargeHeadersAreNotKept(t *testing.T) {
 	if n := s.count(); n != 6 {
 		t.Errorf("%d clicks stored, want 6", n)
 	}
+	behind := &edge{t: t}
+	behind.serve(s, func(c *Config) { c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
+	request := strings.Replace(honest, "Host: e", "Host: e\r\nCookie: "+strings.Repeat("c", 8<<10), 1)
+	if got := behind.raw(request, "200 +"); got != "200 +" {
+		t.Errorf("8 KiB of headers from a proxy: answers %q, want the connection to stay open", got)
+	}
 }
 
 // When many connections are open, the one whose last answer is longest ago gives way to the next;

@@ -150,7 +150,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // keptHead is how many bytes of target and headers a request may have whose connection waits for
-// another one: fasthttp keeps copies of them as long as the connection waits.
+// another one: fasthttp keeps copies of them as long as the connection waits. Trusted proxies have
+// few connections, and would open one for each click of a site whose cookies are large.
 const keptHead = 4 << 10
 
 // chunked is what fasthttp gives for the length of a chunked body.
@@ -170,7 +171,7 @@ func (s *Server) handle(ctx *fasthttp.RequestCtx) {
 	// request.
 	h := &ctx.Request.Header
 	if s.stopping.Load() || h.ContentLength() == chunked || h.ConnectionClose() ||
-		len(h.RequestURI())+len(h.RawHeaders()) > keptHead {
+		len(h.RequestURI())+len(h.RawHeaders()) > keptHead && !s.isProxy(peerOf(ctx)) {
 		ctx.SetConnectionClose()
 	}
 	if unread(ctx) {
