@@ -105,10 +105,21 @@ func isAt(f interface{ Stat() (fs.FileInfo, error) }, path string) bool {
 }
 
 // makePrivate makes the directory, or takes the rights of others from one that exists: it holds
-// what visitors sent.
+// what visitors sent. What it makes is there after a power loss, too; syncing the directory itself
+// does not put its name on the disk (fsync(2)).
 func makePrivate(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	above, err := existing(dir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
 		return fmt.Errorf("make spool directory: %w (hint: --spool-dir names one that this user may write to)", err)
+	}
+	for made := filepath.Clean(dir); made != above; {
+		made = filepath.Dir(made)
+		if err := syncDir(made); err != nil && !errors.Is(err, fs.ErrPermission) { // which may be unreadable
+			return fmt.Errorf("make spool directory: %w (hint: is the disk in order?)", err)
+		}
 	}
 	info, err := os.Stat(dir)
 	if err != nil {
