@@ -261,7 +261,8 @@ func TestConnectionsGiveWayToMemory(t *testing.T) {
 	answered("asking", asks)
 }
 
-// Behind a balancer that only passes bytes on, connections are the visitors', and give way as theirs.
+// Behind a balancer that only passes bytes on, connections are the visitors', and give way as
+// theirs.
 func TestConnectionsThroughBalancer(t *testing.T) {
 	e := newEdge(t, func(c *Config) {
 		c.ProxyProtocol, c.MaxConns, c.MaxConnsPerIP = true, 3, 1
