@@ -30,7 +30,7 @@ type Kafka struct {
 func (k *Kafka) Run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := openDataDir(k.Data); err != nil {
+	if _, err := openDataDir(k.Data); err != nil {
 		return err
 	}
 	broker, err := kafka.Start(kafka.Config{
@@ -61,7 +61,7 @@ func (c *ClickHouse) Run() error {
 	if err != nil {
 		return err
 	}
-	if err := openDataDir(c.Data); err != nil {
+	if _, err := openDataDir(c.Data); err != nil {
 		return err
 	}
 	kept, err := keepSecrets(c.Data)

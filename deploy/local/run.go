@@ -79,9 +79,11 @@ func (r *Run) Run() (err error) {
 		return err
 	}
 
-	if err := openDataDir(r.Data); err != nil {
+	lock, err := claimDataDir(r.Data)
+	if err != nil {
 		return err
 	}
+	defer lock.Close()
 	held, err := s.reservePorts()
 	if err != nil {
 		return err

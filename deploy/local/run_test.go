@@ -345,6 +345,80 @@ func TestDataIsTheOwnersAlone(t *testing.T) {
 	}
 }
 
+// TestDataIsNobodyElses: the run takes no directory that holds other files, and closes none to its
+// other users. Beside its own files, others may lie.
+func TestDataIsNobodyElses(t *testing.T) {
+	for name, c := range map[string]struct {
+		files []string
+		wants string // what is said; "" is a start
+		mode  fs.FileMode
+	}{
+		"new":                   {nil, "", 0o700},
+		"of a broker alone":     {[]string{"kafka/x"}, "", 0o700},
+		"of a run before":       {[]string{"secrets.json", "spool/x", "kafka/x", ".secrets.json-1", "lost+found/x"}, "", 0o700},
+		"with a file beside":    {[]string{"secrets.json", "workspaces.json"}, "", 0o755},
+		"a home directory":      {[]string{".profile"}, "such as .profile (hint: --data names a directory that is empty", 0o755},
+		"a folder of sources":   {[]string{"kafka/x", "clickhouse/x", "src/main.go"}, "such as src (hint: ", 0o755},
+		"another's secrets":     {[]string{"secrets.json/x", "main.go"}, "secrets.json: is a directory (hint: ", 0o755},
+		"a link to a directory": {[]string{"../other/main.go"}, "such as main.go (hint: ", 0o755},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := filepath.Join(t.TempDir(), "data")
+			for _, file := range c.files {
+				path := filepath.Join(data, file)
+				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte("{}"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if strings.HasPrefix(name, "a link") {
+				if err := os.Symlink("other", data); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Chmod(data, 0o755); err != nil && len(c.files) > 0 { // whatever the umask
+				t.Fatal(err)
+			}
+			r := &Run{Data: data, NoDemo: true, FXSource: []string{"pegs"}}
+			lock, err := claimDataDir(data)
+			if err == nil {
+				defer lock.Close()
+				_, err = (&supervisor{Run: r}).prepare()
+			}
+			if said := fmt.Sprint(err); c.wants == "" && err != nil || !strings.Contains(said, c.wants) {
+				t.Errorf("%s, want %q", said, c.wants)
+			}
+			if info, err := os.Stat(data); err != nil || info.Mode().Perm() != c.mode {
+				t.Errorf("mode %v, %v, want %v", info.Mode(), err, c.mode)
+			}
+		})
+	}
+	foreign := filepath.Join(t.TempDir(), "secrets.json")
+	if err := os.WriteFile(foreign, []byte(`{"database_password": "x"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := keepSecrets(filepath.Dir(foreign))
+	if text, _ := os.ReadFile(foreign); err == nil || string(text) != `{"database_password": "x"}` {
+		t.Errorf("another program's secrets became %s, %v", text, err)
+	}
+}
+
+// TestStartedTwice: the second run says at once what is wrong, whatever its addresses are.
+func TestStartedTwice(t *testing.T) {
+	data := t.TempDir()
+	launch(t, data)
+	first := freePorts(t, 9)
+	said, err := exec.Command(filepath.Join(binaries(t), "local"), "--data", data,
+		"--dashboard-addr", localAddr(first), "--ops-addr", localAddr(first+1),
+		"--edge-addr", localAddr(first+6), "--stripe-addr", localAddr(first+7), "--kafka-addr", localAddr(first+8),
+		"--clickhouse-dsn", "http://127.0.0.1:1/tributary").CombinedOutput()
+	if err == nil || !strings.Contains(string(said), "(hint: another local run may use it: stop that, or give this one --data") {
+		t.Errorf("%v: %s", err, said)
+	}
+}
+
 // TestNoWebPage: the supervisor's pages answer neither a cross-site request nor a name that was
 // made to resolve to this machine.
 func TestNoWebPage(t *testing.T) {

@@ -138,7 +138,8 @@ func lockDir(dir string) (*os.File, error) {
 		}
 		if time.Now().After(deadline) {
 			_ = f.Close()
-			return nil, fmt.Errorf("lock data directory %s: %w (is another broker using it?)", dir, err)
+			return nil, fmt.Errorf("lock data directory %s: %w (hint: if another broker uses it, stop that one or give "+
+				"this one another --data)", dir, err)
 		}
 	}
 }
