@@ -138,7 +138,9 @@ var programmeCalls = map[string]struct{ script, calls, answered, names string }{
 	"dub": {`/analytics/script.js`, `dubAnalytics("ready", () => window.asked = "yes");
 		dubAnalytics.trackLead({eventName: "Seen", customerExternalId: "Prerendered"}).then(() => window.led = "yes");
 		DubAnalytics.partner`, `asked && led`, `tributary.clickId`},
-	"pushlap": {`/affiliate-tracker.js" data-program-id="87f1`, `window.affiliateId`, `"yes"`, `tributary.clickId`},
+	"pushlap": {`/affiliate-tracker.js" data-program-id="87f1`, `window.affiliateId; getPushLapAffiliateInfo();
+		createPushLapSale({email: "a@b.example", amount: 49}); pushLapTrackAddToCart();
+		createPushLapEmail("a@b.example", "Ann").then(() => window.asked = "yes")`, `asked`, `getPushLapAffiliateInfo().clickId`},
 	"rewardful": {`/rw.js`, `rewardful("ready", () => window.asked = "yes"); rewardful("convert", {email: "a@b.example"});
 		Rewardful.referral; Rewardful.affiliate`, `asked`, `Rewardful.referral`},
 	"firstpromoter": {`/fpr.js`, `FPROM.data.tid`, `"yes"`, `FPROM.data.tid`},
@@ -254,6 +256,42 @@ func TestGlobalIsVariable(t *testing.T) {
 				"<script>var "+name+" = window."+name+", tolt_data = window.tolt_data</script>"+moving(t, section))
 			v.open("/?via=ann")
 			v.want(name, idOf(v.beacons("link of ann at /?via=ann")[0]))
+			v.noErrors()
+		})
+	}
+}
+
+// Pages of Push Lap Growth read the reference and listen for events, wherever they stand; the
+// programme's id may stand in the script's address. ref is the programme's parameter at first.
+func TestPushLap(t *testing.T) {
+	const listens = `<script>addEventListener("affiliate_id_ready", (e) => (window.told ??= []).push(e.detail.ref, e.detail.clickId));
+		addEventListener("affiliate_referral_ready", () => window.done = (window.done || 0) + 1)</script>`
+	for name, page := range map[string]string{
+		"above": listens + moving(t, "From Push Lap Growth"),
+		"below": strings.Replace(moving(t, "From Push Lap Growth"), " async", "", 1) + listens,
+		"late": `<script>onload = () => { let s = document.createElement("script"); s.src = "` + edgeURL +
+			`/affiliate-tracker.js"; s.setAttribute("data-affiliate", ""); s.setAttribute("data-program-id",
+			"YOUR_AFFILIATE_PROGRAM_ID"); document.head.append(s) }</script>` + listens,
+		"id in the address": `<script src="` + edgeURL + `/affiliate-tracker.js?programId=YOUR_AFFILIATE_PROGRAM_ID"></script>` + listens,
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVisitor(t, strings.ReplaceAll(name, " ", "-")+".pushlap.example", page)
+			v.open("/")
+			v.becomes("window.done > 0", "true")
+			v.want("[window.told, window.affiliateRef].join()", ",")
+			v.want("JSON.stringify(getPushLapAffiliateInfo())", `{"ref":null,"clickId":null,"storageType":"cookies"}`)
+			v.open("/?ref=ann")
+			v.becomes("window.done > 0", "true")
+			got := v.beacons("pageview at /", "link of ann at /?ref=ann")[1]
+			id := idOf(got)
+			v.want("told.slice(0, 2).join()", "ann,"+id)
+			v.want("affiliateRef + affiliateId", "annann")
+			v.want("JSON.stringify(getPushLapAffiliateInfo())", `{"ref":"ann","clickId":"`+id+`","storageType":"cookies"}`)
+			if got.ProgramId != "YOUR_AFFILIATE_PROGRAM_ID" || v.cookie("YOUR_AFFILIATE_PROGRAM_ID_affiliate_referral") != id {
+				t.Errorf("programme %q, cookies %s", got.ProgramId, v.eval("document.cookie"))
+			}
+			v.exec(`window.told = []; history.pushState({}, "", "/?ref=bob")`)
+			v.becomes("told[0]", "bob")
 			v.noErrors()
 		})
 	}
@@ -409,6 +447,8 @@ func TestLinksOfProgrammes(t *testing.T) {
 		{"", `/rw.js" data-rewardful-params="rfsn, ref`, "rfsn=ann", "ann"},
 		{source, `/rw.js" data-rewardful-params="rfsn, ref`, "via=bob", "bob"},
 		{"", `/rw.js`, "ref=cat", ""},
+		{"", `/affiliate-tracker.js`, "ref=fay", "fay"},
+		{"", `/affiliate-tracker.js" data-params="via`, "ref=gil", ""},
 		{"", `/fpr.js`, "_by=dan", "dan"},
 		{"", `/fpr.js`, "deal=summer", ""},
 	} {
