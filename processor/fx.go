@@ -91,14 +91,14 @@ func (c *fxCommand) Run(ctx context.Context, log *slog.Logger) error {
 	var day fx.Date
 	if c.On != "" {
 		if day, err = fx.ParseDate(c.On); err != nil {
-			return fmt.Errorf("--on: %w", err)
+			return fmt.Errorf("--on: %q is not a day (hint: give one like 2026-03-31)", c.On)
 		}
 		if c.Currency == "" {
-			return errors.New("--on asks for one currency: name it with --currency")
+			return errors.New("--on asks for one currency (hint: name it with --currency)")
 		}
 	}
 	if c.Fetch && len(c.FXSource) == 0 {
-		return errors.New("--fetch reads what --fx-source names: name at least one")
+		return errors.New("--fetch has nothing to read (hint: name a source with --fx-source)")
 	}
 	store, err := c.open(ctx, log)
 	if err != nil {

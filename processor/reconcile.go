@@ -112,9 +112,9 @@ func (c *reconcileCommand) validate() (*workspace.File, error) {
 	}
 	switch {
 	case c.API && len(c.Export) > 0:
-		faults = append(faults, errors.New("give either --export or --api"))
+		faults = append(faults, errors.New("both --export and --api are given (hint: give one of them)"))
 	case !c.API && len(c.Export) == 0:
-		faults = append(faults, errors.New("nothing to compare with: give Stripe's export with --export, or --api"))
+		faults = append(faults, errors.New("there is nothing to compare with (hint: give Stripe's export with --export, or --api)"))
 	case c.API:
 		c.client, err = stripeClient("stripe key", c.StripeKey, c.StripeKeyFile, c.APIBase)
 		if err == nil && c.client == nil {
@@ -126,7 +126,7 @@ func (c *reconcileCommand) validate() (*workspace.File, error) {
 	}
 	for _, d := range []struct{ flag, value string }{{"from", c.From}, {"to", c.To}} {
 		if _, err := time.Parse(time.DateOnly, d.value); d.value != "" && err != nil {
-			faults = append(faults, fmt.Errorf("--%s: %q is not a day like 2026-03-31", d.flag, d.value))
+			faults = append(faults, fmt.Errorf("--%s: %q is not a day (hint: give one like 2026-03-31)", d.flag, d.value))
 		}
 	}
 	return workspaces, errors.Join(faults...)

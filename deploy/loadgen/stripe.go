@@ -29,7 +29,7 @@ refused: an event says what happened to the object, and when.`
 
 func (c stripeCommand) Run(ctx context.Context, s streams) error {
 	if c.Repeat < 1 {
-		return fmt.Errorf("read arguments: --repeat %d is less than once", c.Repeat)
+		return fmt.Errorf("read arguments: --repeat %d is less than once (hint: 1 sends each event once)", c.Repeat)
 	}
 	hook, err := c.webhook(send.NewClient(1, 8), c.AllowRemote)
 	if err != nil {

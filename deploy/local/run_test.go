@@ -512,7 +512,7 @@ func TestFaultsOfSettings(t *testing.T) {
 	}
 	for _, want := range []string{`--edge-addr: "nowhere" is not host:port`, "--stripe-addr: port of",
 		"--kafka-addr: 127.0.0.1:8123 is also what --clickhouse-addr says",
-		`--fx-source: a source begins with none of`, "--workspaces: ", "/does/not/exist: no such file",
+		`--fx-source: a source is of no kind that is known`, "--workspaces: ", "/does/not/exist: no such file",
 		"--secret-key: its 4 bytes can be guessed", "--email-key: it holds a space",
 		"--stripe-webhook-secrets: it does not begin with whsec_", "email key: given twice"} {
 		if !strings.Contains(string(said), want) {

@@ -84,11 +84,11 @@ func (r *Run) checkAddresses(fault faultFunc) {
 		}
 		key := net.JoinHostPort(host, strconv.Itoa(port))
 		if other, ok := taken[key]; ok {
-			fault(l.flag, "%s is also what --%s says: give each its own port", l.addr, other)
+			fault(l.flag, "%s is also what --%s says (hint: give each a port of its own)", l.addr, other)
 		}
 		taken[key] = l.flag
 		if l.flag == "ops-addr" && port+lastOps > 65535 {
-			fault(l.flag, "the %d ports after %d are needed too: choose a lower one", lastOps, port)
+			fault(l.flag, "the %d ports after %d are needed too (hint: choose a lower one)", lastOps, port)
 		}
 	}
 	if host, _, err := splitAddr(r.DashboardAddr); err == nil && !loopback.Host(host) {
@@ -140,9 +140,9 @@ func (r *Run) checkRateSources(fault faultFunc) {
 		case source == "pegs":
 		case kind != "ecb" && kind != "oxr" && kind != "file":
 			// The value is not repeated, for a URL may hold a key.
-			fault("fx-source", "a source begins with none of ecb:, oxr:, file:, and is not pegs")
+			fault("fx-source", "a source is of no kind that is known (hint: ecb:FILE|URL, oxr:FILE|DIR|URL, file:PATH or pegs)")
 		case rest == "":
-			fault("fx-source", "%s: names no file or URL", kind)
+			fault("fx-source", "%s: names no file or URL (hint: ecb:FILE|URL, oxr:FILE|DIR|URL or file:PATH)", kind)
 		}
 	}
 }
@@ -189,11 +189,11 @@ func (r *Run) listeners() []listener {
 func splitAddr(addr string) (host string, port int, err error) {
 	host, text, err := net.SplitHostPort(addr)
 	if err != nil {
-		return "", 0, fmt.Errorf("%q is not host:port", addr)
+		return "", 0, fmt.Errorf("%q is not host:port (hint: such as 127.0.0.1:8080)", addr)
 	}
 	port, err = strconv.Atoi(text)
 	if err != nil || port < 1 || port > 65535 {
-		return "", 0, fmt.Errorf("port of %q is not a number from 1 to 65535", addr)
+		return "", 0, fmt.Errorf("port of %q is not a number from 1 to 65535 (hint: such as 127.0.0.1:8080)", addr)
 	}
 	return host, port, nil
 }

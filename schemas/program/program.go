@@ -12,6 +12,8 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -77,9 +79,37 @@ func Parse(commands any, name, description string, stdout, stderr io.Writer, arg
 	case err != nil && strings.Contains(err.Error(), "(hint: "):
 		return nil, err
 	case err != nil:
-		return nil, fmt.Errorf("%w (hint: %s --help)", err, commandOf(err, name))
+		return nil, misread(err, name, args)
 	}
 	return command, nil
+}
+
+// misread returns the error of a line that kong could not read, with the command whose help shows
+// how to write it. Of a group with a default command, such as "processor dashboard", kong takes an
+// unknown word for an argument of the default.
+func misread(err error, name string, args []string) error {
+	text, command, expected := err.Error(), name, ""
+	var failed *kong.ParseError
+	if errors.As(err, &failed) && failed.Context != nil && failed.Context.Selected() != nil {
+		selected := failed.Context.Selected()
+		command = selected.FullPath()
+		group := selected.Parent
+		if group != nil && group.DefaultCmd == selected && strings.HasPrefix(text, "unexpected argument ") &&
+			!slices.Contains(args, selected.Name) {
+			command = group.FullPath()
+			var names []string
+			for _, c := range group.Children {
+				if !c.Hidden {
+					names = append(names, strconv.Quote(c.Name))
+				}
+			}
+			if len(names) > 1 {
+				expected = ", expected one of " + strings.Join(names, ", ")
+			}
+		}
+	}
+	text = strings.Replace(text, `but got "EOL" (<EOL>)`, "but none is given", 1)
+	return fmt.Errorf("%s%s (hint: %s --help)", text, expected, command)
 }
 
 // checkFiles refuses a flag whose file or directory is the empty text, such as a shell's variable
@@ -92,18 +122,6 @@ func checkFiles(command *kong.Context) error {
 		}
 	}
 	return nil
-}
-
-// commandOf returns the command that a line could not be read as, such as "processor replay range",
-// or the program's name where the line does not say which.
-func commandOf(err error, name string) string {
-	var failed *kong.ParseError
-	if errors.As(err, &failed) && failed.Context != nil {
-		if command := failed.Context.Selected(); command != nil {
-			return command.FullPath()
-		}
-	}
-	return name
 }
 
 // ownVariables gives each flag of node, and of the commands below it, a variable of the command's

@@ -25,6 +25,12 @@ type grammar struct {
 		Buffer int `default:"7" placeholder:"N" help:"How many."`
 	} `cmd:""`
 	Print VersionCommand `cmd:"" name:"version"`
+	Users struct {
+		List struct{} `cmd:"" default:"withargs"`
+		Add  struct {
+			Name string `arg:""`
+		} `cmd:""`
+	} `cmd:""`
 	Flags
 }
 
@@ -66,6 +72,19 @@ func TestParse(t *testing.T) {
 		_, err := Parse(new(grammar), "test", "A test.", io.Discard, io.Discard, strings.Fields(args))
 		if err == nil || !strings.Contains(err.Error(), "(hint: "+command+" --help)") {
 			t.Errorf("%q: %v", args, err)
+		}
+	}
+	for args, want := range map[string]string{
+		"srve":             `unexpected argument srve, did you mean "serve"? (hint: test --help)`,
+		"users remove":     `unexpected argument remove, expected one of "list", "add" (hint: test users --help)`,
+		"users list x":     `unexpected argument x (hint: test users list --help)`,
+		"users add ann x":  `unexpected argument x (hint: test users add --help)`,
+		"users --nonsense": `unknown flag --nonsense (hint: test users --help)`,
+		"serve --buffer":   `--buffer: expected int value but none is given (hint: test serve --help)`,
+	} {
+		if _, err := Parse(new(grammar), "test", "A test.", io.Discard, io.Discard, strings.Fields(args)); err == nil ||
+			err.Error() != want {
+			t.Errorf("%q: %v, want %s", args, err, want)
 		}
 	}
 }

@@ -51,7 +51,7 @@ type Broker struct {
 func Start(cfg Config) (*Broker, error) {
 	_, portText, err := net.SplitHostPort(cfg.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("read address %q: %w (it is host:port)", cfg.Addr, err)
+		return nil, fmt.Errorf("read address %q: %w (hint: host:port)", cfg.Addr, err)
 	}
 	port, err := strconv.Atoi(portText)
 	if err != nil {
