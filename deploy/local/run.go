@@ -111,21 +111,34 @@ func (r *Run) Run() (err error) {
 	return nil
 }
 
+// sameRequest is how long another signal counts as the first one again: make and timeout send theirs
+// to a process and to its group, so that one request arrives twice.
+const sameRequest = time.Second
+
 // signals returns a context that the first SIGINT, SIGTERM or SIGHUP ends, and a channel that the
-// second closes.
+// next one closes, if it comes later than sameRequest.
 func signals(out *output) (context.Context, <-chan struct{}) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	now := make(chan struct{})
 	arrived := make(chan os.Signal, 2)
 	signal.Notify(arrived, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
-		first := <-arrived
-		out.say("%s: stopping in order; once more means now", first)
-		cancel(fmt.Errorf("received %s", first))
-		<-arrived
+		awaitRequests(arrived, func(first os.Signal) {
+			out.say("%s: stopping in order; once more means now", first)
+			cancel(fmt.Errorf("received %s", first))
+		})
 		close(now)
 	}()
 	return ctx, now
+}
+
+// awaitRequests calls begin at the first signal, and returns at the next one that is another
+// request.
+func awaitRequests(arrived <-chan os.Signal, begin func(os.Signal)) {
+	begin(<-arrived)
+	for at := time.Now(); time.Since(at) < sameRequest; {
+		<-arrived
+	}
 }
 
 // findPrograms says which programs are missing beside the supervisor.

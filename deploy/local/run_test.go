@@ -273,6 +273,29 @@ func TestLifeOfARun(t *testing.T) {
 	}
 }
 
+// One request to stop may arrive as several signals; what comes later means now.
+func TestStopRequestedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		arrived, now, begun := make(chan os.Signal), false, 0
+		go func() {
+			awaitRequests(arrived, func(os.Signal) { begun++ })
+			now = true
+		}()
+		arrived <- syscall.SIGTERM
+		arrived <- syscall.SIGTERM
+		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		if begun != 1 || now {
+			t.Errorf("the stop began %d times, now: %v", begun, now)
+		}
+		arrived <- os.Interrupt
+		synctest.Wait()
+		if !now {
+			t.Error("the second request changes nothing")
+		}
+	})
+}
+
 // A supervisor that is killed takes everybody with it, and the next start uses the same ports and
 // secrets.
 func TestKillTakesAll(t *testing.T) {
