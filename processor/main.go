@@ -69,5 +69,13 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) error
 		return err
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
-	return clickhouse.WithHint(command.Run(c.Logger(stderr)))
+	log := c.Logger(stderr)
+	err = clickhouse.WithHint(command.Run(log))
+	// What statement a signal met is of no use, and a hint on where ClickHouse may be misleads. The
+	// processor itself says what it could not finish.
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) && command.Command() != "run" {
+		log.Debug("interrupted", "error", err)
+		return errors.New("interrupted (hint: the same command may be executed again: it goes on, or begins anew)")
+	}
+	return err
 }

@@ -140,6 +140,27 @@ func TestClickHouseIsElsewhere(t *testing.T) {
 	}
 }
 
+// A command that a signal ends says so, and nothing of the statement that it was at.
+func TestInterrupted(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	dsn := "http://" + listener.Addr().String() + "/tributary"
+	for _, command := range []string{"migrate", "fx", "explain pi_1", "audit --since all", "erase --customer c",
+		"replay rebuild"} {
+		t.Run(command, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			err := execute(ctx, append(strings.Fields(command), "--clickhouse-dsn", dsn), io.Discard, io.Discard)
+			if err == nil || !strings.HasPrefix(err.Error(), "interrupted (hint: ") {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // A command that would do nothing does not say that all is well: a period that holds nothing, a
 // workspace that nobody has.
 func TestNothingToDo(t *testing.T) {
