@@ -4,7 +4,8 @@
 SHELL := /bin/bash -o pipefail
 .DEFAULT_GOAL := help
 
-TOOLS := $(CURDIR)/.tools
+# Relative: make takes a space in a path for the end of a name.
+TOOLS := .tools
 VENDOR := processor/dashboard/assets/vendor
 ARGS ?=
 # Runs of each target. Not a duration: in Go 1.26 one ends now and then with "context deadline
@@ -198,7 +199,7 @@ generated: $(TOOLS)/bin/protoc-gen-go $(TOOLS)/bin/protoc-gen-go-vtproto $(TOOLS
 	$(need-protoc)
 	@copy=$$(mktemp -d) && trap 'rm -rf "$$copy"' EXIT && cp go.mod go.sum "$$copy" && cp -R schemas "$$copy/" && \
 	mkdir -p "$$copy/ingest/clicks" && cp -R ingest/clicks/script ingest/clicks/script.go "$$copy/ingest/clicks/" && \
-	(cd "$$copy" && PATH="$(TOOLS)/bin:$$PATH" go generate ./schemas ./ingest/clicks) && \
+	(cd "$$copy" && PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" go generate ./schemas ./ingest/clicks) && \
 	diff -ru -I '^// *[[:space:]]protoc  *v' schemas "$$copy/schemas" && \
 	diff -u ingest/clicks/script/t.js "$$copy/ingest/clicks/script/t.js" || { echo "generated code is not up to date: run make generate"; exit 1; }
 
@@ -215,7 +216,7 @@ tidy: ## check that the files go.mod and go.sum are tidy
 .PHONY: generate
 generate: $(TOOLS)/bin/protoc-gen-go $(TOOLS)/bin/protoc-gen-go-vtproto $(TOOLS)/bin/esbuild ## generate code from the Protobuf definitions, and build the tracking script
 	$(need-protoc)
-	PATH="$(TOOLS)/bin:$$PATH" go generate ./schemas ./ingest/clicks
+	PATH="$(CURDIR)/$(TOOLS)/bin:$$PATH" go generate ./schemas ./ingest/clicks
 
 .PHONY: golden
 golden: tools ## rewrite the golden answers of the queries and the generated schema
@@ -289,7 +290,7 @@ help: ## list the targets
 define tool
 $(TOOLS)/bin/$(1): $(TOOLS)/.versions/$(subst /,_,$(2))
 	$$(need-go)
-	GOBIN=$(TOOLS)/bin go install $(2)
+	GOBIN="$(CURDIR)/$(TOOLS)/bin" go install $(2)
 	@touch $$@
 $(TOOLS)/.versions/$(subst /,_,$(2)):
 	@mkdir -p $(TOOLS)/.versions && touch $$@
