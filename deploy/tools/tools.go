@@ -4,6 +4,7 @@ package tools
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,21 +33,30 @@ func Dir() (string, error) {
 		dir = parent
 	}
 	found := filepath.Join(dir, ".tools")
-	if !isModule(filepath.Join(dir, "go.mod")) || !Trusted(dir) {
+	if !isModule(filepath.Join(dir, "go.mod")) {
 		return "", errOutside
 	}
-	return found, nil
+	return found, Trust(dir)
 }
 
-// Trusted reports whether a file or directory belongs to this user or to root and nobody else may
-// write to it.
-func Trusted(path string) bool {
+// ErrNotTrusted is returned for what lies where another user could have put it.
+var ErrNotTrusted = errors.New("it is not loaded, because another user could have put it there")
+
+// Trust returns ErrNotTrusted unless a file or directory belongs to this user or to root and not
+// everybody may write to it.
+func Trust(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return false
+		return err
 	}
 	owner, ok := info.Sys().(*syscall.Stat_t)
-	return ok && (owner.Uid == 0 || int(owner.Uid) == os.Getuid()) && info.Mode().Perm()&0o002 == 0
+	switch {
+	case !ok || owner.Uid != 0 && int(owner.Uid) != os.Getuid():
+		return fmt.Errorf("%s belongs to another user: %w (hint: chown it, or be that user)", path, ErrNotTrusted)
+	case info.Mode().Perm()&0o002 != 0:
+		return fmt.Errorf("everybody may write to %s: %w (hint: chmod o-w)", path, ErrNotTrusted)
+	}
+	return nil
 }
 
 func isFile(path string) bool {

@@ -22,7 +22,8 @@ var ErrNotInstalled = errors.New("libchdb, the embedded ClickHouse engine, is no
 // Find returns the path of libchdb. It looks at $TRIBUTARY_LIBCHDB, then at
 // node_modules/@chdb/lib-<platform>/libchdb.so in this project's .tools directory (see
 // [tools.Dir]), then in the user's cache directory under tributary/. The error is
-// [ErrNotInstalled], or says that the environment variable points at nothing.
+// [ErrNotInstalled], wraps [tools.ErrNotTrusted], or says that the environment variable points at
+// nothing.
 func Find() (path string, err error) {
 	if p := os.Getenv(pathVariable); p != "" {
 		if !isFile(p) {
@@ -33,19 +34,28 @@ func Find() (path string, err error) {
 	}
 	inside := filepath.Join("node_modules", "@chdb", "lib-"+platform(), "libchdb.so")
 	var candidates []string
-	if dir, err := tools.Dir(); err == nil {
+	refused := ErrNotInstalled
+	switch dir, err := tools.Dir(); {
+	case err == nil:
 		candidates = append(candidates, filepath.Join(dir, inside))
+	case errors.Is(err, tools.ErrNotTrusted):
+		refused = fmt.Errorf("find libchdb, the embedded ClickHouse engine: %w", err)
 	}
 	if cache, err := os.UserCacheDir(); err == nil {
 		base := filepath.Join(cache, "tributary")
 		candidates = append(candidates, filepath.Join(base, inside), filepath.Join(base, "libchdb.so"))
 	}
 	for _, p := range candidates {
-		if isFile(p) && tools.Trusted(p) {
-			return p, nil
+		if !isFile(p) {
+			continue
 		}
+		if err := tools.Trust(p); err != nil {
+			refused = fmt.Errorf("find libchdb, the embedded ClickHouse engine: %w", err)
+			continue
+		}
+		return p, nil
 	}
-	return "", ErrNotInstalled
+	return "", refused
 }
 
 // platform is the suffix of the npm package that carries libchdb for this

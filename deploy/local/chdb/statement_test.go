@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"tributary/deploy/tools"
 )
 
 func TestParseInsert(t *testing.T) {
@@ -108,12 +110,13 @@ func TestFind(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	refuse := func(why string) {
+	fails := func(why string, want error) {
 		t.Helper()
-		if got, err := Find(); !errors.Is(err, ErrNotInstalled) {
+		if got, err := Find(); !errors.Is(err, want) {
 			t.Errorf("%s: %q, %v", why, got, err)
 		}
 	}
+	refuse := func(why string) { t.Helper(); fails(why, ErrNotInstalled) }
 	t.Setenv(pathVariable, "")
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv("HOME", t.TempDir())
@@ -132,8 +135,12 @@ func TestFind(t *testing.T) {
 	if err := os.Chmod(filepath.Join(root, inside), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	refuse("a library that everybody may write")
-	if err := os.Chmod(filepath.Join(root, inside), 0o600); err != nil {
+	fails("a library that everybody may write", tools.ErrNotTrusted)
+	if err := errors.Join(os.Chmod(filepath.Join(root, inside), 0o600), os.Chmod(root, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	fails("a project that everybody may write", tools.ErrNotTrusted)
+	if err := os.Chmod(root, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	write(filepath.Join(root, "a", "go.mod"), "module tributary\n")
