@@ -19,6 +19,9 @@ var errSilent = errors.New("it did not answer in time")
 // errNoTable is returned for an insert into a table that is not there.
 var errNoTable = errors.New("the table is missing")
 
+// errNoColumn is returned for an insert into a table that has not all of its columns.
+var errNoColumn = errors.New("the column is missing")
+
 // class of a fault: what ends it.
 type class int
 
@@ -169,7 +172,7 @@ func faultOf(err error) fault {
 		}
 		return fault{unfitValue, badValue, ""}
 	}
-	if errors.Is(err, errNoTable) {
+	if errors.Is(err, errNoTable) || errors.Is(err, errNoColumn) {
 		return fault{noTable, needsOperator, hintTables}
 	}
 	switch {

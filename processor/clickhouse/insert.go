@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,37 +45,60 @@ func insertWith[R any](ctx context.Context, s *Store, settings clickhouse.Settin
 	if len(rows) == 0 {
 		return nil
 	}
-	statement := insertStatement(table, columns)
-	err := s.retry(ctx, table, "insert", func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, time.Minute)
-		defer cancel()
-		types, err := s.columnTypes(ctx, table)
-		if err != nil {
-			return err
-		}
-		batch, err := s.conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithSettings(settings),
-			clickhouse.WithColumnNamesAndTypes(types)), statement)
-		if err != nil {
-			s.types.Delete(table)
-			return err
-		}
-		defer batch.Close() // a batch that is not sent would keep its connection
-		for i, c := range columns {
-			if err := batch.Column(i).Append(c.values(rows)); err != nil {
-				s.types.Delete(table)
-				return &misfit{c.name, err}
-			}
-		}
-		if err := batch.Send(); err != nil {
-			s.types.Delete(table)
-			return err
-		}
-		return nil
+	return s.retry(ctx, table, "insert", func(ctx context.Context) error {
+		return insertOnce(ctx, s, settings, table, columns, rows)
 	})
-	if err == nil {
-		s.metrics.rows.WithLabelValues(table).Add(float64(len(rows)))
+}
+
+func insertOnce[R any](ctx context.Context, s *Store, settings clickhouse.Settings, table string, columns []column[R],
+	rows []R,
+) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	known, err := s.columnTypes(ctx, table)
+	if err != nil {
+		return err
 	}
-	return err
+	types, err := typesOf(columns, table, known)
+	if err != nil {
+		s.types.Delete(table)
+		return err
+	}
+	batch, err := s.conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithSettings(settings),
+		clickhouse.WithColumnNamesAndTypes(types)), insertStatement(table, columns))
+	if err != nil {
+		s.types.Delete(table)
+		return err
+	}
+	defer batch.Close() // a batch that is not sent would keep its connection
+	for i, c := range columns {
+		if err := batch.Column(i).Append(c.values(rows)); err != nil {
+			s.types.Delete(table)
+			return &misfit{c.name, err}
+		}
+	}
+	if err := batch.Send(); err != nil {
+		s.types.Delete(table)
+		return err
+	}
+	s.metrics.rows.WithLabelValues(table).Add(float64(len(rows)))
+	return nil
+}
+
+// typesOf returns the types of the columns that an insert gives. A table that a newer version has
+// migrated may have others between them.
+func typesOf[R any](columns []column[R], table string, known []clickhouse.ColumnNameAndType) (
+	[]clickhouse.ColumnNameAndType, error,
+) {
+	types := make([]clickhouse.ColumnNameAndType, len(columns))
+	for i, c := range columns {
+		at := slices.IndexFunc(known, func(k clickhouse.ColumnNameAndType) bool { return k.Name == c.name })
+		if at < 0 {
+			return nil, fmt.Errorf("%s.%s: %w", table, c.name, errNoColumn)
+		}
+		types[i] = known[at]
+	}
+	return types, nil
 }
 
 func insertStatement[R any](table string, columns []column[R]) string {
@@ -85,8 +109,8 @@ func insertStatement[R any](table string, columns []column[R]) string {
 	return "INSERT INTO " + table + " (" + strings.Join(names, ", ") + ")"
 }
 
-// columnTypes returns the columns that an insert gives, and reads them once. Without them the
-// driver asks before every insert over HTTP.
+// columnTypes returns the columns of a table that an insert may give, and reads them once. Without
+// them the driver asks before every insert over HTTP.
 func (s *Store) columnTypes(ctx context.Context, table string) ([]clickhouse.ColumnNameAndType, error) {
 	if known, ok := s.types.Load(table); ok {
 		return known.([]clickhouse.ColumnNameAndType), nil
