@@ -17,12 +17,14 @@ import (
 	"tributary/schemas"
 )
 
-// Deferred returns the requests that are not finished, and not for later.
+// Deferred returns the requests that are not finished, and not for later. For later is nothing that
+// would be so for longer than any request waits: ClickHouse's clock was set back since.
 func (s *Store) Deferred(ctx context.Context) ([]Deferred, error) {
-	return Collect(ctx, s, "deferred_names", `SELECT workspace, name, request, at FROM deferred_names FINAL
-WHERE NOT done AND at <= now64(3) ORDER BY at`, nil, func(rows driver.Rows, d *Deferred) error {
-		return rows.Scan(&d.Workspace, (*string)(&d.Name), &d.Request, &d.At)
-	})
+	return Collect(ctx, s, "deferred_names", `SELECT workspace, name, request FROM deferred_names FINAL
+WHERE NOT done AND (at <= now64(3) OR at > now64(3) + toIntervalSecond(?)) ORDER BY at`,
+		[]any{int(longestWait.Seconds())}, func(rows driver.Rows, d *Deferred) error {
+			return rows.Scan(&d.Workspace, (*string)(&d.Name), &d.Request)
+		})
 }
 
 // separator stands between the keys of a list: ASCII's unit separator.

@@ -95,19 +95,53 @@ type Deferred struct {
 	Workspace string
 	Name      identity.Node
 	Request   string // random: a request that comes while another is being worked on is one more
-	At        time.Time
-	Done      bool
+	// Wait is how long after its insert it is due, less than longestWait.
+	Wait time.Duration
+	Done bool
 }
 
-var deferredColumns = []column[Deferred]{
-	col("workspace", func(r *Deferred) string { return r.Workspace }),
-	col("name", func(r *Deferred) string { return string(r.Name) }),
-	col("request", func(r *Deferred) string { return r.Request }),
-	col("at", func(r *Deferred) time.Time { return r.At }),
-	col("done", func(r *Deferred) bool { return r.Done }),
+// longestWait bounds Deferred.Wait: what is due still later was stored when ClickHouse's clock was
+// wrong.
+const longestWait = 24 * time.Hour
+
+// timedRequest is a request, and when it is due by ClickHouse's clock.
+type timedRequest struct {
+	*Deferred
+	at time.Time
+}
+
+var deferredColumns = []column[timedRequest]{
+	col("workspace", func(r *timedRequest) string { return r.Workspace }),
+	col("name", func(r *timedRequest) string { return string(r.Name) }),
+	col("request", func(r *timedRequest) string { return r.Request }),
+	col("at", func(r *timedRequest) time.Time { return r.at }),
+	col("done", func(r *timedRequest) bool { return r.Done }),
 }
 
 // InsertDeferred inserts requests. A row with Done set says that its request is finished.
+//
+// The time at which one is due is ClickHouse's, which finds what is due: by a clock that is fast, one
+// would be due late, and by a slow one before what it is to wait for. What is due at once is so by
+// every clock.
 func (s *Store) InsertDeferred(ctx context.Context, rows []Deferred) error {
-	return insert(ctx, s, "deferred_names", deferredColumns, rows)
+	if len(rows) == 0 {
+		return nil
+	}
+	return s.retry(ctx, "deferred_names", "insert", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		var now time.Time
+		if err := s.conn.QueryRow(ctx, "SELECT now64(3, 'UTC')").Scan(&now); err != nil {
+			return err
+		}
+		timed := make([]timedRequest, len(rows))
+		for i := range rows {
+			r := &rows[i]
+			timed[i] = timedRequest{r, now.Add(r.Wait)} // of a row that is done: from then on it is kept for a month
+			if r.Wait == 0 && !r.Done {
+				timed[i].at = time.Unix(0, 0)
+			}
+		}
+		return insertOnce(ctx, s, insertSettings, "deferred_names", deferredColumns, timed)
+	})
 }

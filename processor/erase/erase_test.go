@@ -451,7 +451,7 @@ func TestEveryColumn(t *testing.T) {
 	}
 	customer, external := identity.New(identity.Customer, "cus_anna"), identity.New(identity.External, "user_anna")
 	must(w.store.InsertDeferred(t.Context(), []clickhouse.Deferred{{Workspace: "default", Name: customer,
-		Request: "r", At: epoch}}))
+		Request: "r"}}))
 	must(w.store.InsertFirstNames(t.Context(), []clickhouse.EdgeRow{{Workspace: "default", Edge: identity.Edge{
 		A: identity.PublicName(external), B: identity.New(identity.Click, w.own.String()),
 		Source: "lead.public", At: epoch}}}))

@@ -39,14 +39,14 @@ func (r *Recomputer) deferNames(ctx context.Context, workspace string, names []i
 	if len(names) == 0 {
 		return nil
 	}
-	return r.cfg.Store.InsertDeferred(ctx, r.requests(workspace, names, r.cfg.Now()))
+	return r.cfg.Store.InsertDeferred(ctx, requestsFor(workspace, names, 0))
 }
 
-// requests are rows that ask Background to book what lies under names, from a time on.
-func (r *Recomputer) requests(workspace string, names []identity.Node, at time.Time) []clickhouse.Deferred {
+// requestsFor returns rows that ask Background to book what lies under names, a while after they are stored.
+func requestsFor(workspace string, names []identity.Node, wait time.Duration) []clickhouse.Deferred {
 	rows := make([]clickhouse.Deferred, 0, len(names))
 	for _, n := range unique(slices.Clone(names)) {
-		rows = append(rows, clickhouse.Deferred{Workspace: workspace, Name: n, Request: crand.Text(), At: at})
+		rows = append(rows, clickhouse.Deferred{Workspace: workspace, Name: n, Request: crand.Text(), Wait: wait})
 	}
 	return rows
 }
@@ -125,7 +125,7 @@ func (r *Recomputer) noteFinished(ctx context.Context, generation int, read time
 	if r.marks.renamed(read) {
 		return nil
 	}
-	again := r.requests(workspace, names, r.cfg.Now().Add(2*(unsynced+r.cfg.ReplicaLag)))
+	again := requestsFor(workspace, names, 2*(unsynced+r.cfg.ReplicaLag))
 	if err := r.cfg.Store.InsertDeferred(ctx, slices.Concat(done(finished), again)); err != nil {
 		return err
 	}

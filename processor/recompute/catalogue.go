@@ -112,7 +112,7 @@ const later = 2 * time.Minute
 func (r *Recomputer) evenIfKilled(ctx context.Context, workspace string, names []identity.Node,
 	store func(context.Context) error, book func() error,
 ) error {
-	requests := r.requests(workspace, names, r.cfg.Now().Add(later))
+	requests := requestsFor(workspace, names, later)
 	if err := r.cfg.Store.InsertDeferred(ctx, requests); err != nil {
 		return err
 	}
@@ -125,8 +125,5 @@ func (r *Recomputer) evenIfKilled(ctx context.Context, workspace string, names [
 	if err := book(); err != nil {
 		return err
 	}
-	for i := range requests {
-		requests[i].Done = true
-	}
-	return r.cfg.Store.InsertDeferred(ctx, requests)
+	return r.cfg.Store.InsertDeferred(ctx, done(requests))
 }

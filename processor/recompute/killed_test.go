@@ -102,41 +102,46 @@ func TestKilledBeforeBooking(t *testing.T) {
 			return r.Settlements(t.Context(), "default", facts)
 		}, " stripe"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			model := clickhousetest.New(t)
-			config := recompute.Config{Store: model, Rates: clickhousetest.FixedRates{"usd": "1", "eur": "1.1"},
-				Log: slog.New(slog.DiscardHandler), BatchTime: time.Millisecond}
-			processor := recompute.New(config)
-			bought(t, model, processor, c.names)
-			before := model.Table()
-			config.Store = killed{model}
-			if err := c.command(model, recompute.New(config)); !errors.Is(err, errKilled) {
-				t.Fatal(err)
-			}
-			if err := processor.Finish(t.Context()); err != nil || model.Table() != before {
-				t.Errorf("at once: %v\n%s", err, model.Table())
-			}
-			model.Now = func() time.Time { return time.Now().Add(5 * time.Minute) }
-			if err := processor.Finish(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			booked := 0
-			for _, e := range model.Ledger() {
-				if e.Status != ledger.Booked {
-					continue
+		// By a clock that is wrong, a command would ask for it too early, when not everything is stored, or
+		// much too late.
+		for _, wrong := range []time.Duration{0, 10 * time.Minute, -10 * time.Minute} {
+			t.Run(fmt.Sprintf("%s, clock wrong by %s", name, wrong), func(t *testing.T) {
+				model := clickhousetest.New(t)
+				config := recompute.Config{Store: model, Rates: clickhousetest.FixedRates{"usd": "1", "eur": "1.1"},
+					Log: slog.New(slog.DiscardHandler), BatchTime: time.Millisecond,
+					Now: func() time.Time { return time.Now().Add(wrong) }}
+				processor := recompute.New(config)
+				bought(t, model, processor, c.names)
+				before := model.Table()
+				config.Store = killed{model}
+				if err := c.command(model, recompute.New(config)); !errors.Is(err, errKilled) {
+					t.Fatal(err)
 				}
-				booked++
-				source := "usd"
-				if e.FXSource == "stripe" {
-					source = e.FXSource
+				if err := processor.Finish(t.Context()); err != nil || model.Table() != before {
+					t.Errorf("at once: %v\n%s", err, model.Table())
 				}
-				if got := e.Click.AffiliateID + " " + source; got != c.want {
-					t.Errorf("%s %s is %q, want %q", e.Kind, e.ObjectID, got, c.want)
+				model.Now = func() time.Time { return time.Now().Add(5 * time.Minute) }
+				if err := processor.Finish(t.Context()); err != nil {
+					t.Fatal(err)
 				}
-			}
-			if open, err := model.Deferred(t.Context()); booked != 2 || err != nil || len(open) > 0 {
-				t.Errorf("%d entries are booked; still to be booked: %v %v", booked, open, err)
-			}
-		})
+				booked := 0
+				for _, e := range model.Ledger() {
+					if e.Status != ledger.Booked {
+						continue
+					}
+					booked++
+					source := "usd"
+					if e.FXSource == "stripe" {
+						source = e.FXSource
+					}
+					if got := e.Click.AffiliateID + " " + source; got != c.want {
+						t.Errorf("%s %s is %q, want %q", e.Kind, e.ObjectID, got, c.want)
+					}
+				}
+				if open, err := model.Deferred(t.Context()); booked != 2 || err != nil || len(open) > 0 {
+					t.Errorf("%d entries are booked; still to be booked: %v %v", booked, open, err)
+				}
+			})
+		}
 	}
 }

@@ -33,8 +33,7 @@ func TestRequestIsDoneAgainAfterALoss(t *testing.T) {
 	r := recompute.New(recompute.Config{Store: store, Log: slog.New(slog.DiscardHandler),
 		Kept: func() time.Time { return time.Now().Add(-time.Minute) }})
 	name := identity.New(identity.Customer, "cus_1")
-	if err := store.InsertDeferred(t.Context(), []clickhouse.Deferred{{Workspace: "default", Name: name, Request: "1",
-		At: time.Now()}}); err != nil {
+	if err := store.InsertDeferred(t.Context(), []clickhouse.Deferred{{Workspace: "default", Name: name, Request: "1"}}); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []int64{1, 0, 1, 0} {
@@ -60,7 +59,7 @@ func TestAllRequestsAreDoneAgainAfterALoss(t *testing.T) {
 		var requests []clickhouse.Deferred
 		for _, workspace := range []string{"a", "b", "c"} {
 			requests = append(requests, clickhouse.Deferred{Workspace: workspace, Name: identity.New(identity.Customer, "cus_1"),
-				Request: workspace, At: time.Now()})
+				Request: workspace})
 		}
 		if err := store.InsertDeferred(t.Context(), requests); err != nil {
 			t.Fatal(err)
@@ -96,7 +95,7 @@ func TestRequestOfADeadProcessorIsDoneAgain(t *testing.T) {
 				ReplicaLag: 10 * time.Second, Kept: func() time.Time { return time.Now().Add(-time.Minute) }})
 		}
 		if err := store.InsertDeferred(t.Context(), []clickhouse.Deferred{{Workspace: "default",
-			Name: identity.New(identity.Customer, "cus_1"), Request: "1", At: time.Now()}}); err != nil {
+			Name: identity.New(identity.Customer, "cus_1"), Request: "1"}}); err != nil {
 			t.Fatal(err)
 		}
 		book := func(r *recompute.Recomputer, want int64) {

@@ -527,3 +527,50 @@ func TestCutNames(t *testing.T) {
 		}
 	}
 }
+
+// When a request is due is said by ClickHouse's own clock.
+func TestDeferredByOneClock(t *testing.T) {
+	real, model := open(t, nil), New(t)
+	request := func(id string, wait time.Duration, done bool) clickhouse.Deferred {
+		return clickhouse.Deferred{Workspace: "w", Name: "customer:cus_1", Request: id, Wait: wait, Done: done}
+	}
+	for _, insert := range []func(context.Context, []clickhouse.Deferred) error{real.InsertDeferred, model.InsertDeferred} {
+		for _, rows := range [][]clickhouse.Deferred{
+			{request("now", 0, false), request("later", 2*time.Minute, false), request("done", 0, false)},
+			{request("done", 0, true)},
+		} {
+			if err := insert(t.Context(), rows); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	wants := func(s recompute.Store, want ...string) {
+		t.Helper()
+		rows, err := s.Deferred(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var due []string
+		for _, r := range rows {
+			due = append(due, r.Request)
+		}
+		if slices.Sort(due); !slices.Equal(due, want) {
+			t.Errorf("%T: %q are due, want %q", s, due, want)
+		}
+	}
+	wants(real, "now")
+	// The engine's clock cannot be set, so its rows are: as if they were stored before it went on, or
+	// before it was set back.
+	if err := real.conn.Exec(t.Context(), `INSERT INTO deferred_names SELECT workspace, name, concat(request, by),
+at + toIntervalSecond(s), done FROM deferred_names FINAL CROSS JOIN values('by String, s Int32',
+(' 119 s ago', -119), (' 2 min ago', -120), (' when the clock was fast', 864000)) AS v
+WHERE request = 'later' OR done`); err != nil {
+		t.Fatal(err)
+	}
+	wants(real, "later 2 min ago", "later when the clock was fast", "now")
+	for off, want := range map[time.Duration][]string{0: {"now"}, 119 * time.Second: {"now"}, 2 * time.Minute: {"later", "now"},
+		-time.Hour: {"now"}, -240 * time.Hour: {"later", "now"}} {
+		model.Now = func() time.Time { return time.Now().Add(off) }
+		wants(model, want...)
+	}
+}

@@ -116,8 +116,9 @@ func (m *Model) Deferred(context.Context) ([]clickhouse.Deferred, error) {
 	defer m.mu.Unlock()
 	var out []clickhouse.Deferred
 	for _, r := range m.deferred {
-		if !r.Done && !r.At.After(m.Now()) {
-			out = append(out, r)
+		now := m.Now()
+		if !r.Done && (r.Wait == 0 || !r.at.After(now) || r.at.After(now.Add(24*time.Hour))) {
+			out = append(out, r.Deferred)
 		}
 	}
 	return out, nil

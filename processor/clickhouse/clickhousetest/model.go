@@ -41,7 +41,7 @@ type Model struct {
 	ledger map[entryKey]ledger.Entry
 	dead   map[string]clickhouse.DeadLetterRow
 
-	deferred map[string]clickhouse.Deferred
+	deferred map[string]deferred
 }
 
 type edgeKey struct {
@@ -66,7 +66,7 @@ func New(tb testing.TB) *Model {
 		edges: newTable[edgeKey, clickhouse.EdgeRow](), firsts: map[string]clickhouse.EdgeRow{},
 		leads:  map[string]ledger.Lead{},
 		ledger: map[entryKey]ledger.Entry{}, dead: map[string]clickhouse.DeadLetterRow{},
-		deferred: map[string]clickhouse.Deferred{},
+		deferred: map[string]deferred{},
 	}
 }
 
@@ -219,6 +219,12 @@ func (m *Model) InsertDeadLetters(_ context.Context, rows []clickhouse.DeadLette
 	return nil
 }
 
+// deferred is a request, and when it is due by the server's clock.
+type deferred struct {
+	clickhouse.Deferred
+	at time.Time
+}
+
 // InsertDeferred is clickhouse.Store's.
 func (m *Model) InsertDeferred(_ context.Context, rows []clickhouse.Deferred) error {
 	m.mu.Lock()
@@ -226,7 +232,7 @@ func (m *Model) InsertDeferred(_ context.Context, rows []clickhouse.Deferred) er
 	for _, r := range rows {
 		key := fmt.Sprint(r.Workspace, r.Name, " ", r.Request)
 		if old, ok := m.deferred[key]; !ok || !old.Done {
-			m.deferred[key] = r
+			m.deferred[key] = deferred{r, m.Now().Add(r.Wait)}
 		}
 	}
 	return nil
