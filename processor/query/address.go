@@ -22,7 +22,8 @@ var errSilent = errors.New("it did not answer in time")
 
 // toOne sends a statement to the address that answered last, and to the next one when that cannot be
 // reached or is silent. A question that takes long is not silence: the address says meanwhile that
-// it is there.
+// it is there. Where a proxy says so for a server that is not, the question fails when its time is
+// over, and the next one begins with the next address: a server would have ended it before.
 func (a *Asker) toOne(ctx context.Context, query, text string) (response *http.Response, err error) {
 	first := int(a.last.Load())
 	for i := range a.addresses {
@@ -30,10 +31,13 @@ func (a *Asker) toOne(ctx context.Context, query, text string) (response *http.R
 		if response, err = a.to(ctx, a.addresses[at], len(a.addresses)-i, query, text); err == nil {
 			return response, nil
 		}
+		if errors.Is(ctx.Err(), context.Canceled) {
+			break // nobody waits for the answer: that says nothing of the address
+		}
+		a.last.CompareAndSwap(int64(at), int64((at+1)%len(a.addresses)))
 		if ctx.Err() != nil {
 			break
 		}
-		a.last.CompareAndSwap(int64(at), int64((at+1)%len(a.addresses)))
 	}
 	return nil, err
 }

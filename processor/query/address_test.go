@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/sql"
@@ -33,6 +34,7 @@ func listen(t *testing.T) string {
 type way struct {
 	address string
 	cut     atomic.Bool
+	pings   bool         // a proxy answers pings for the host
 	posts   atomic.Int64 // statements that came
 }
 
@@ -47,6 +49,9 @@ func newWay(t *testing.T, engine *url.URL) *way {
 	server := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			w.posts.Add(1)
+		}
+		if w.pings && r.URL.Path == "/ping" {
+			return
 		}
 		if w.cut.Load() {
 			<-r.Context().Done()
@@ -123,6 +128,30 @@ func TestSilentAddress(t *testing.T) {
 		if one.posts.Load() != 1 {
 			t.Errorf("it is asked %d times", one.posts.Load())
 		}
+	})
+	t.Run("behind a proxy that answers pings", func(t *testing.T) {
+		t.Parallel()
+		one, two := newWay(t, engine), newWay(t, engine)
+		one.pings = true
+		a := open(t, one.address, two.address)
+		one.cut.Store(true)
+		left, leave := context.WithCancel(t.Context())
+		time.AfterFunc(50*time.Millisecond, leave)
+		over, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		for _, ctx := range []context.Context{left, over} { // a reader who leaves says nothing of the address
+			if response, err := a.post(ctx, url.Values{}, "SELECT 0"); err == nil {
+				response.Body.Close()
+				t.Fatal("a silent server has answered")
+			}
+		}
+		if one.posts.Load() != 2 {
+			t.Errorf("the first is asked %d times, want 2", one.posts.Load())
+		}
+		if a.last.Load() != 1 {
+			t.Errorf("the next question begins with address %d", a.last.Load())
+		}
+		ask(t, a, "SELECT 0")
 	})
 	t.Run("alone", func(t *testing.T) {
 		t.Parallel()
