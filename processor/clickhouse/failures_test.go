@@ -167,6 +167,50 @@ func TestProcessorWaits(t *testing.T) {
 	}
 }
 
+// Whatever ClickHouse refuses an insert for, but for its values: the processor says so with a hint,
+// goes on by itself when that has ended, and loses nothing.
+func TestInsertOutlivesEveryFault(t *testing.T) {
+	dsn, code := failing(t)
+	store, err := Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	const notListed = 99999
+	var stored uint64
+	for n, f := range faults {
+		if f.class == badValue {
+			continue
+		}
+		for _, n := range []int32{n, notListed} {
+			code.Store(n)
+			done := make(chan error, 1)
+			go func() {
+				done <- store.InsertDeadLetters(ctx, []DeadLetterRow{{Topic: "t", Offset: int64(n), RecordAt: time.Unix(0, 0)}})
+			}()
+			for store.Failing() == nil && ctx.Err() == nil {
+				time.Sleep(time.Millisecond)
+			}
+			said := fmt.Sprint(store.Failing())
+			code.Store(0)
+			if err := <-done; err != nil || store.Failing() != nil {
+				t.Errorf("%d %s: %v, and %v", n, f.name, err, store.Failing())
+			}
+			if !strings.Contains(said, fmt.Sprint("code: ", n, ",")) || strings.Contains(said, "(hint: ") != (n != notListed) {
+				t.Errorf("%d %s: it says %s", n, f.name, said)
+			}
+		}
+		stored++
+	}
+	var rows uint64
+	if err := store.conn.QueryRow(ctx, "SELECT uniqExact(offset) FROM dead_letters").Scan(&rows); err != nil ||
+		rows != stored+1 {
+		t.Errorf("%d rows are stored of %d, %v", rows, stored+1, err)
+	}
+}
+
 // A processor that stops while ClickHouse works on its statement reports no failure of ClickHouse.
 func TestStopIsNoFailure(t *testing.T) {
 	arrived := make(chan struct{}, 1)

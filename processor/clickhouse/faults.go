@@ -50,6 +50,10 @@ const (
 	hintQuorum = "too few replicas answer: start them, or lower insert_quorum of --clickhouse-dsn"
 	hintDisk   = "a part on ClickHouse's disk is broken: look at the disk, restart ClickHouse, which sets the part " +
 		"aside, then run processor audit --since all --repair"
+	hintSpace   = "free space on ClickHouse's disks: system.disks"
+	hintMemory  = "give ClickHouse, or the profile of its user, more memory"
+	hintCluster = "the server that is asked does not reach another one of the cluster: look at system.clusters, " +
+		"errors_count"
 	hintServer = "ClickHouse has too much to do: look at system.processes and system.merges"
 	hintSilent = "its host is away, or it has too much to do, or another program listens there: " + hintAddress
 	hintInUse  = "each has waited for seconds: look at system.processes; or allow more by max_open_conns of " +
@@ -121,9 +125,18 @@ var faults = map[int32]fault{
 	159: {"TIMEOUT_EXCEEDED", transient, hintServer},
 	160: {"TOO_SLOW", transient, hintServer},
 	202: {"TOO_MANY_SIMULTANEOUS_QUERIES", transient, hintServer},
-	241: {"MEMORY_LIMIT_EXCEEDED", transient, "give ClickHouse, or the profile of its user, more memory"},
+	439: {"CANNOT_SCHEDULE_TASK", transient, hintServer},
+	745: {"SERVER_OVERLOADED", transient, hintServer},
+	173: {"CANNOT_ALLOCATE_MEMORY", transient, hintMemory},
+	241: {"MEMORY_LIMIT_EXCEEDED", transient, hintMemory},
 	252: {"TOO_MANY_PARTS", transient, "merges are behind: look at system.merges and at the disks"},
-	243: {"NOT_ENOUGH_SPACE", transient, "free space on ClickHouse's disks: system.disks"},
+	243: {"NOT_ENOUGH_SPACE", transient, hintSpace},
+	75:  {"CANNOT_WRITE_TO_FILE_DESCRIPTOR", transient, hintSpace}, // what a write says that finds no space
+	198: {"DNS_ERROR", transient, hintCluster},
+	203: {"NO_FREE_CONNECTION", transient, hintCluster},
+	209: {"SOCKET_TIMEOUT", transient, hintCluster},
+	210: {"NETWORK_ERROR", transient, hintCluster},
+	279: {"ALL_CONNECTION_TRIES_FAILED", transient, hintCluster},
 	225: {"NO_ZOOKEEPER", transient, hintKeeper},
 	242: {"TABLE_IS_READ_ONLY", transient, hintKeeper},
 	999: {"KEEPER_EXCEPTION", transient, hintKeeper},
