@@ -188,7 +188,8 @@ func TestInsertOutlivesEveryFault(t *testing.T) {
 			code.Store(n)
 			done := make(chan error, 1)
 			go func() {
-				done <- store.InsertDeadLetters(ctx, []DeadLetterRow{{Topic: "t", Offset: int64(n), RecordAt: time.Unix(0, 0)}})
+				done <- store.InsertDeadLetters(ctx, []DeadLetterRow{{Topic: "t", Offset: int64(n),
+					RecordAt: time.Unix(0, 0)}})
 			}()
 			for store.Failing() == nil && ctx.Err() == nil {
 				time.Sleep(time.Millisecond)
@@ -198,7 +199,8 @@ func TestInsertOutlivesEveryFault(t *testing.T) {
 			if err := <-done; err != nil || store.Failing() != nil {
 				t.Errorf("%d %s: %v, and %v", n, f.name, err, store.Failing())
 			}
-			if !strings.Contains(said, fmt.Sprint("code: ", n, ",")) || strings.Contains(said, "(hint: ") != (n != notListed) {
+			hint := strings.Contains(said, "(hint: ")
+			if !strings.Contains(said, fmt.Sprint("code: ", n, ",")) || hint != (n != notListed) {
 				t.Errorf("%d %s: it says %s", n, f.name, said)
 			}
 		}

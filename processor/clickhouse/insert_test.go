@@ -17,7 +17,8 @@ import (
 func TestInsertsIntoTablesOfANewerVersion(t *testing.T) {
 	store, _ := testStore(t)
 	at := time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
-	edge := []EdgeRow{{Workspace: "w", Edge: identity.Edge{A: "customer:cus_1", B: "object:pi_1", Source: "test", At: at}}}
+	edge := []EdgeRow{{Workspace: "w", Edge: identity.Edge{A: "customer:cus_1", B: "object:pi_1", Source: "test",
+		At: at}}}
 	for table, insert := range map[string]func(context.Context) error{
 		"ledger": func(ctx context.Context) error {
 			return store.InsertLedger(ctx, []ledger.Entry{{Workspace: "w", Kind: stripe.Payment, ObjectID: "pi_1",
@@ -25,7 +26,8 @@ func TestInsertsIntoTablesOfANewerVersion(t *testing.T) {
 		},
 		"leads": func(ctx context.Context) error {
 			return store.InsertLeads(ctx, []ledger.Lead{ledger.NewLead(&schemas.Lead{Workspace: "w",
-				LeadId: make([]byte, 16), ReceivedAt: at.UnixMilli(), ExternalId: "u1", EventName: "Sign up", Mode: "async"})})
+				LeadId: make([]byte, 16), ReceivedAt: at.UnixMilli(), ExternalId: "u1", EventName: "Sign up",
+				Mode: "async"})})
 		},
 		"stripe_events": func(ctx context.Context) error {
 			return store.InsertEvents(ctx, []EventRow{{"w", &schemas.StripeEvent{ID: "evt_1", ReceivedAt: at}, at}})
@@ -46,8 +48,10 @@ func TestInsertsIntoTablesOfANewerVersion(t *testing.T) {
 		"deferred_names": func(ctx context.Context) error {
 			return store.InsertDeferred(ctx, []Deferred{{Workspace: "w", Name: "customer:cus_1", Request: "r"}})
 		},
-		"fx_rates":  func(ctx context.Context) error { return store.InsertRates(ctx, []fx.Rate{{Currency: "eur"}}) },
-		"day_rates": func(ctx context.Context) error { return store.InsertDayRates(ctx, []fx.DayRate{{Currency: "eur"}}) },
+		"fx_rates": func(ctx context.Context) error { return store.InsertRates(ctx, []fx.Rate{{Currency: "eur"}}) },
+		"day_rates": func(ctx context.Context) error {
+			return store.InsertDayRates(ctx, []fx.DayRate{{Currency: "eur"}})
+		},
 		"erasures": func(ctx context.Context) error {
 			return store.InsertErasures(ctx, []ErasureRow{{Workspace: "w", Alias: "a", At: at}})
 		},
@@ -58,15 +62,16 @@ func TestInsertsIntoTablesOfANewerVersion(t *testing.T) {
 		t.Run(table, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
-			if err := store.Exec(ctx, "ALTER TABLE "+table+" ADD COLUMN of_newer Array(String) DEFAULT ['x'] FIRST"); err != nil {
+			if err := store.Exec(ctx, "ALTER TABLE "+table+
+				" ADD COLUMN of_newer Array(String) DEFAULT ['x'] FIRST"); err != nil {
 				t.Fatal(err)
 			}
 			if err := insert(ctx); err != nil {
 				t.Fatal(err)
 			}
 			var stored uint64
-			if err := store.conn.QueryRow(ctx, "SELECT count() FROM "+table+" WHERE of_newer = ['x']").Scan(&stored); err != nil ||
-				stored == 0 {
+			err := store.conn.QueryRow(ctx, "SELECT count() FROM "+table+" WHERE of_newer = ['x']").Scan(&stored)
+			if err != nil || stored == 0 {
 				t.Errorf("%d rows are stored, %v", stored, err)
 			}
 		})

@@ -102,8 +102,8 @@ func TestKilledBeforeBooking(t *testing.T) {
 			return r.Settlements(t.Context(), "default", facts)
 		}, " stripe"},
 	} {
-		// By a clock that is wrong, a command would ask for it too early, when not everything is stored, or
-		// much too late.
+		// By a clock that is wrong, a command would ask for it too early, when not everything is
+		// stored, or much too late.
 		for _, wrong := range []time.Duration{0, 10 * time.Minute, -10 * time.Minute} {
 			t.Run(fmt.Sprintf("%s, clock wrong by %s", name, wrong), func(t *testing.T) {
 				model := clickhousetest.New(t)

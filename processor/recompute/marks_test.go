@@ -33,7 +33,8 @@ func TestRequestIsDoneAgainAfterALoss(t *testing.T) {
 	r := recompute.New(recompute.Config{Store: store, Log: slog.New(slog.DiscardHandler),
 		Kept: func() time.Time { return time.Now().Add(-time.Minute) }})
 	name := identity.New(identity.Customer, "cus_1")
-	if err := store.InsertDeferred(t.Context(), []clickhouse.Deferred{{Workspace: "default", Name: name, Request: "1"}}); err != nil {
+	if err := store.InsertDeferred(t.Context(), []clickhouse.Deferred{{Workspace: "default", Name: name,
+		Request: "1"}}); err != nil {
 		t.Fatal(err)
 	}
 	for i, want := range []int64{1, 0, 1, 0} {

@@ -534,12 +534,12 @@ func TestDeferredByOneClock(t *testing.T) {
 	request := func(id string, wait time.Duration, done bool) clickhouse.Deferred {
 		return clickhouse.Deferred{Workspace: "w", Name: "customer:cus_1", Request: id, Wait: wait, Done: done}
 	}
-	for _, insert := range []func(context.Context, []clickhouse.Deferred) error{real.InsertDeferred, model.InsertDeferred} {
+	for _, s := range []recompute.Store{real, model} {
 		for _, rows := range [][]clickhouse.Deferred{
 			{request("now", 0, false), request("later", 2*time.Minute, false), request("done", 0, false)},
 			{request("done", 0, true)},
 		} {
-			if err := insert(t.Context(), rows); err != nil {
+			if err := s.InsertDeferred(t.Context(), rows); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -568,8 +568,8 @@ WHERE request = 'later' OR done`); err != nil {
 		t.Fatal(err)
 	}
 	wants(real, "later 2 min ago", "later when the clock was fast", "now")
-	for off, want := range map[time.Duration][]string{0: {"now"}, 119 * time.Second: {"now"}, 2 * time.Minute: {"later", "now"},
-		-time.Hour: {"now"}, -240 * time.Hour: {"later", "now"}} {
+	for off, want := range map[time.Duration][]string{0: {"now"}, 119 * time.Second: {"now"},
+		2 * time.Minute: {"later", "now"}, -time.Hour: {"now"}, -240 * time.Hour: {"later", "now"}} {
 		model.Now = func() time.Time { return time.Now().Add(off) }
 		wants(model, want...)
 	}
