@@ -96,7 +96,7 @@ func start() {
 		failure = fmt.Errorf("make data directory: %w", err)
 		return
 	}
-	if engine, err = chdb.Open(library, dir, chdb.WithConfiguration(twoShards)); err != nil {
+	if engine, err = chdb.Open(library, dir, chdb.WithConfiguration(twoShards), chdb.WithoutReadBack()); err != nil {
 		failure = err
 		return
 	}
