@@ -95,7 +95,7 @@ need-cc = $(call need,$(firstword $(shell go env CC 2>/dev/null) cc),the race de
 PACKAGES ?= $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores > 4 ? cores : 4)))
 # Those that take longest begin first, so that none is left alone at the end.
 LONGEST := ./deploy/browser ./deploy/e2e ./processor/histories ./ingest/clicks ./sql ./processor ./processor/simulation \
-	./processor/consume ./deploy/local/apache
+	./processor/consume
 # The order of a package's tests: another number is another order, and "on" draws one.
 SHUFFLE ?= 1
 
@@ -121,7 +121,8 @@ proof: tools ## the long proofs: crashes at POINTS (all) calls, kills, LIVES and
 	$(need-java)
 	$(need-mvn)
 	TRIBUTARY_CRASH_POINTS=$(POINTS) TRIBUTARY_CHAOS_MINUTES=$(MINUTES) CI_REAL_SERVICES=1 go test -tags proof -p 1 -count=1 -timeout=0 \
-		-run '$(PROOFS)' ./deploy/chaos ./deploy/e2e ./processor ./processor/clickhouse/crash ./processor/histories ./sql/access
+		-run '$(PROOFS)' ./deploy/chaos ./deploy/e2e ./deploy/local/apache ./processor ./processor/clickhouse/crash ./processor/histories \
+		./sql/access
 	CI_REAL_SERVICES=1 go test -count=1 -p 1 -run 'Attacks|ClosedAtOnce|EveryFilter|HostileNames|GoneAndBack|Accessib' ./ingest/clicks ./deploy/browser
 	CI_REAL_SERVICES=1 go test -tags proof -count=1 -run 'AreMoved|AreKept|FullDatabase|OfBrowsers|AfterCrash|OddProfile' ./sql
 	CI_REAL_SERVICES=1 go test -count=1 -timeout=0 -run '$(WITHOUT_RACE)' ./processor/consume ./processor/ledger \
