@@ -112,8 +112,8 @@ test: tools ## run all tests but the proofs against the real engines, with the r
 # Proofs have the build tag proof, or play a few histories, orders and schedules under the race
 # detector (deploy/race) and many without it. Those that start programs or engines want the machine
 # for themselves, hence -p 1.
-PROOFS := Chaos|Kill|Dies|FullDisk|Restore|EveryCall|Programs
-WITHOUT_RACE := Scripts|EveryOrder|LivesConverge|Subscription|Contract
+PROOFS := Chaos|Kill|Dies|FullDisk|Restore|EveryCall|Programs|Guides|MarkedAddress|Upgrade
+WITHOUT_RACE := Scripts|EveryOrder|LivesConverge|Subscription|Contract|FirstSales
 
 .PHONY: proof
 proof: tools ## the long proofs: crashes at POINTS (all) calls, kills, LIVES and SCHEDULES (10000 each), MINUTES (10) of chaos
@@ -126,7 +126,7 @@ proof: tools ## the long proofs: crashes at POINTS (all) calls, kills, LIVES and
 	CI_REAL_SERVICES=1 go test -count=1 -p 1 -run 'Attacks|ClosedAtOnce|EveryFilter|HostileNames|GoneAndBack|Accessib' ./ingest/clicks ./deploy/browser
 	CI_REAL_SERVICES=1 go test -tags proof -count=1 -run 'AreMoved|AreKept|FullDatabase|OfBrowsers|AfterCrash|OddProfile' ./sql
 	CI_REAL_SERVICES=1 go test -count=1 -timeout=0 -run '$(WITHOUT_RACE)' ./processor/consume ./processor/ledger \
-		./processor/clickhouse/clickhousetest
+		./processor/clickhouse/clickhousetest ./processor/rollup
 	GOGC=400 TRIBUTARY_LIVES=$(LIVES) CI_REAL_SERVICES=1 go test -count=1 -timeout=0 \
 		-run 'Truth|ShapesAgree|Subscription|EveryOrder|Hostile|Audit|Rebuild|Erase|PassedOn' ./processor/histories
 	go test -count=1 -timeout=0 ./processor/simulation -schedules $(SCHEDULES)

@@ -26,9 +26,7 @@ func TestReadyAsksForMigrations(t *testing.T) {
 	if err := s.check(t.Context()); err == nil || !strings.Contains(err.Error(), "(hint: run processor migrate)") {
 		t.Errorf("ready without tables: %v", err)
 	}
-	if err := migrate(t.Context(), dsn, sql.Layout{}, func(string) {}); err != nil {
-		t.Fatal(err)
-	}
+	sqltest.Fill(t, dsn)
 	if err := s.check(t.Context()); err != nil {
 		t.Error(err)
 	}
