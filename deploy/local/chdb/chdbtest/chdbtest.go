@@ -48,8 +48,8 @@ var (
 // when CI_REAL_SERVICES=1.
 //
 // The DSN has the form http://127.0.0.1:PORT/DATABASE; http://readonly@… is
-// the same database for reading only. Its files lie in a temporary directory,
-// which a later test process removes.
+// the same database for reading only. Its files lie in a temporary directory, in
+// memory where there is room, which a later test process removes.
 func Start(tb testing.TB) (dsn string) {
 	tb.Helper()
 	base := Address(tb)
@@ -90,8 +90,9 @@ func start() {
 		missing = err
 		return
 	}
-	removeOld()
-	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", directoryPrefix, os.Getpid()))
+	root := root()
+	removeOld(root)
+	dir, err := os.MkdirTemp(root, fmt.Sprintf("%s%d-", directoryPrefix, os.Getpid()))
 	if err != nil {
 		failure = fmt.Errorf("make data directory: %w", err)
 		return
