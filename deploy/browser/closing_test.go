@@ -1,3 +1,5 @@
+//go:build proof
+
 package browser
 
 import (
@@ -5,18 +7,13 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"tributary/deploy/race"
 )
 
 // A visitor who leaves at once has arrived all the same. In the statement after the script, a
 // window closes itself, a page goes on to another, a frame is torn out of its page. No beacon may
-// be lost: none of 60, in make proof of 500.
+// be lost: none of 500.
 func TestPageClosedAtOnce(t *testing.T) {
-	windows, frames := 60, 440
-	if race.Enabled {
-		windows, frames = 12, 48
-	}
+	const windows, frames = 60, 440
 	v := newVisitor(t, "closing.example", "<title>opener</title>")
 	const script = `<script src="` + edgeURL + `/t.js"></script>`
 	v.serve("closing.example/closes", script+`<script>window.close()</script>`)

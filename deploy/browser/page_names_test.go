@@ -1,3 +1,5 @@
+//go:build proof
+
 package browser
 
 import (
@@ -5,8 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"tributary/deploy/race"
 )
 
 // hostileNames are what anybody can call an affiliate, by a link: markup, text that runs from right
@@ -17,8 +17,7 @@ var hostileNames = []string{
 }
 
 // Whatever a name is, it is shown as text and whole to who asks for it, it is a filter, it is found
-// by the search, and it is in the CSV as it is seen, no formula. Under the race detector every third
-// name is a filter.
+// by the search, and it is in the CSV as it is seen, no formula.
 func TestPageHostileNames(t *testing.T) {
 	v := newVisitor(t, "hostile.example", "")
 	m := monthOf(t, dashboardOf(t, v))
@@ -61,9 +60,6 @@ func TestPageHostileNames(t *testing.T) {
 	}
 	v.exec(`const s = document.querySelector("#blocks .search"); s.value = ""; s.dispatchEvent(new Event("input"))`)
 	for i, name := range hostileNames {
-		if race.Enabled && i%3 != 0 {
-			continue
-		}
 		v.open("https://" + v.host + "/?section=affiliates&range=last_month")
 		v.shows(`document.querySelectorAll("table.affiliate tbody tr").length`, fmt.Sprint(len(hostileNames)))
 		v.press("table.affiliate tbody a", strings.TrimSpace(name))
@@ -91,8 +87,7 @@ func TestPageHostileNames(t *testing.T) {
 	v.noErrors()
 }
 
-// Of each dimension, what a filter shows and what its negation shows are together everything. Under
-// the race detector every fifth dimension is tried.
+// Of each dimension, what a filter shows and what its negation shows are together everything.
 func TestPageEveryFilter(t *testing.T) {
 	v := newVisitor(t, "filters.example", "")
 	seedStudio(t, dashboardOf(t, v))
@@ -105,10 +100,7 @@ func TestPageEveryFilter(t *testing.T) {
 	if len(dimensions) != 10 {
 		t.Fatalf("dimensions: %q", dimensions)
 	}
-	for i, dimension := range dimensions {
-		if race.Enabled && i%5 != 0 {
-			continue
-		}
+	for _, dimension := range dimensions {
 		// A name that some of the sales have; empty where none has any.
 		v.exec(fmt.Sprintf(`window.name0 = undefined; fetch("/api/query/breakdown?" + new URLSearchParams({workspace: "studio", dimension: %q,
 			from: "2050-06-01", to: "2050-09-01"})).then(r => r.json()).then(a => {
