@@ -3,8 +3,10 @@
 package sql_test
 
 import (
+	stdsql "database/sql"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -219,5 +221,43 @@ func TestLinesOfStoredInvoices(t *testing.T) {
 		AND whole = 840 AND shipping = 0 AND NOT more)) FROM invoice_periods FINAL`, from, until))
 	if want := fmt.Sprintf("(%d,%d)", came, came); len(got) != 1 || got[0] != want {
 		t.Errorf("invoices, and those with their lines: %v, want %s", got, want)
+	}
+}
+
+// A migration that was interrupted is executed again from its beginning, whatever was executed of
+// it.
+func TestMigrateAfterCrash(t *testing.T) {
+	dsn, db := unmigrated(t)
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		version, err := goose.NumericComponent(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		migrateTo(t, db, version)
+		want := tables(t, dsn)
+		if _, err := db.ExecContext(t.Context(), fmt.Sprintf("DELETE FROM %s WHERE version_id = %d", sql.VersionTable,
+			version)); err != nil {
+			t.Fatal(err)
+		}
+		migrateTo(t, db, version)
+		if got := tables(t, dsn); got != want {
+			t.Errorf("after %s was executed again the tables are\n%s\nand were\n%s", file, got, want)
+		}
+	}
+}
+
+// migrateTo executes the migrations up to a version, as a program of that time did.
+func migrateTo(t *testing.T, db *stdsql.DB, version int64) {
+	t.Helper()
+	p, err := goose.NewProvider(goose.DialectClickHouse, db, os.DirFS("migrations"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.UpTo(t.Context(), version); err != nil {
+		t.Fatalf("migration %d: %v", version, err)
 	}
 }

@@ -3,17 +3,13 @@ package sql_test
 import (
 	"context"
 	stdsql "database/sql"
-	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
-	"github.com/pressly/goose/v3"
 
 	"tributary/deploy/local/chdb/chdbtest"
-	"tributary/deploy/race"
 	processor "tributary/processor/clickhouse"
 	"tributary/sql"
 	"tributary/sql/sqltest"
@@ -78,18 +74,6 @@ func tables(t *testing.T, dsn string) string {
 		WHERE database = currentDatabase() ORDER BY name FORMAT TSV`, nil)
 }
 
-// migrateTo executes the migrations up to a version, as a program of that time did.
-func migrateTo(t *testing.T, db *stdsql.DB, version int64) {
-	t.Helper()
-	p, err := goose.NewProvider(goose.DialectClickHouse, db, os.DirFS("migrations"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.UpTo(t.Context(), version); err != nil {
-		t.Fatalf("migration %d: %v", version, err)
-	}
-}
-
 // unmigrated returns the DSN of a fresh database without tables, and a connection to it.
 func unmigrated(t testing.TB) (dsn string, db *stdsql.DB) {
 	t.Helper()
@@ -101,39 +85,6 @@ func unmigrated(t testing.TB) (dsn string, db *stdsql.DB) {
 	db = clickhouse.OpenDB(options)
 	t.Cleanup(func() { db.Close() })
 	return dsn, db
-}
-
-// A migration that was interrupted is executed again from its beginning, whatever was executed of
-// it. Under the race detector the newest ones are.
-func TestMigrateAfterCrash(t *testing.T) {
-	dsn, db := unmigrated(t)
-	files, err := filepath.Glob("migrations/*.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	newest, err := goose.NumericComponent(files[len(files)-1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		version, err := goose.NumericComponent(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if race.Enabled && version <= newest-10 {
-			continue
-		}
-		migrateTo(t, db, version)
-		want := tables(t, dsn)
-		if _, err := db.ExecContext(t.Context(), fmt.Sprintf("DELETE FROM %s WHERE version_id = %d", sql.VersionTable,
-			version)); err != nil {
-			t.Fatal(err)
-		}
-		migrateTo(t, db, version)
-		if got := tables(t, dsn); got != want {
-			t.Errorf("after %s was executed again the tables are\n%s\nand were\n%s", file, got, want)
-		}
-	}
 }
 
 func TestEnsureDatabase(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"tributary/deploy/race"
 	"tributary/sql"
 	"tributary/sql/sqltest"
 )
@@ -171,7 +172,7 @@ func TestQuestionParameters(t *testing.T) {
 
 // TestQueries asks every question of one small business and compares with the golden answers,
 // before and after the days of clicks are computed and all parts are merged: an answer that depends
-// on either is wrong.
+// on either is wrong. Under the race detector each is asked either before or after.
 func TestQueries(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	seed(t, dsn)
@@ -183,7 +184,10 @@ func TestQueries(t *testing.T) {
 				ask(t, dsn, "OPTIMIZE TABLE "+table+" FINAL", nil)
 			}
 		}
-		for _, name := range queries(t) {
+		for i, name := range queries(t) {
+			if race.Enabled && merged == (i%2 == 0) {
+				continue
+			}
 			t.Run(fmt.Sprintf("%s/merged=%t", name, merged), func(t *testing.T) {
 				q := question(t, name)
 				golden(t, "testdata/queries/"+name+".golden.tsv", ask(t, dsn, q.Text+"FORMAT TSVWithNames", parameters(q)))

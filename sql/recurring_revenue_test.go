@@ -53,6 +53,8 @@ func TestRecurringRevenueOfLines(t *testing.T) {
 	const create, cycle, update = "subscription_create", "subscription_cycle", "subscription_update"
 	monthly, yearly := []line{{"regular", 3000, month}}, []line{{"regular", 120000, year}}
 	all := [5]string{"100", "100", "100", "100", "0"} // of a year
+	var stored paidInvoices
+	wants := make(map[string][5]string) // by workspace
 	// The MRR at the ends of January, February, March and December 2050, and of January 2051.
 	for name, tt := range map[string]struct {
 		invoices []invoice
@@ -105,11 +107,16 @@ func TestRecurringRevenueOfLines(t *testing.T) {
 				}
 				paid = append(paid, p)
 			}
-			rows := recurringRevenue(t, dsn, workspace, paid, write("regular", 99, start, month))
-			for i, n := range []int{0, 1, 2, 11, 12} {
-				if rows[n] != tt.want[i] {
-					t.Errorf("%s: MRR of month %d is %s, want %s", workspace, n+1, rows[n], tt.want[i])
-				}
+			stored.add(workspace, paid, write("regular", 99, start, month))
+			wants[workspace] = tt.want
+		}
+	}
+	stored.insert(t, dsn)
+	for workspace, want := range wants {
+		rows := recurringRevenue(t, dsn, workspace)
+		for i, n := range []int{0, 1, 2, 11, 12} {
+			if rows[n] != want[i] {
+				t.Errorf("%s: MRR of month %d is %s, want %s", workspace, n+1, rows[n], want[i])
 			}
 		}
 	}
@@ -129,6 +136,8 @@ func TestRecurringRevenueOfPlans(t *testing.T) {
 	// Without discount and tax a line of 3000 has 2100 here, and one of 1000 has 700.
 	month := basil("regular", 3000, day(1, 10), day(2, 10))
 	fee := basil("once", 1000, day(1, 10), day(1, 10))
+	var stored paidInvoices
+	wants := make(map[string][4]string) // by workspace
 	for name, tt := range map[string]struct {
 		invoices []paidInvoice
 		want     [4]string // the MRR at the ends of January to April 2050
@@ -182,9 +191,13 @@ func TestRecurringRevenueOfPlans(t *testing.T) {
 			{reason: create, at: day(1, 10), net: "28", lines: []string{fee, month}, more: true},
 		}, [4]string{"21", "0", "0", "0"}},
 	} {
-		rows := recurringRevenue(t, dsn, name, tt.invoices, month)
-		if got := [4]string(rows[:4]); got != tt.want {
-			t.Errorf("%s: MRR %v, want %v", name, got, tt.want)
+		stored.add(name, tt.invoices, month)
+		wants[name] = tt.want
+	}
+	stored.insert(t, dsn)
+	for name, want := range wants {
+		if got := [4]string(recurringRevenue(t, dsn, name)[:4]); got != want {
+			t.Errorf("%s: MRR %v, want %v", name, got, want)
 		}
 	}
 }
@@ -200,14 +213,14 @@ type paidInvoice struct {
 	unknown bool   // no event is stored
 }
 
-// recurringRevenue stores paid invoices of one subscription and returns the MRR at the ends of
-// January 2050 to January 2051. other is the line of events that do not count.
-func recurringRevenue(t *testing.T, dsn, workspace string, invoices []paidInvoice, other string) []string {
-	t.Helper()
-	entries, events := []string{}, []string{}
+// paidInvoices are rows that are inserted together: each statement has its price.
+type paidInvoices struct{ entries, events []string }
+
+// add takes the paid invoices of one subscription. other is the line of events that do not count.
+func (p *paidInvoices) add(workspace string, invoices []paidInvoice, other string) {
 	for i, in := range invoices {
 		id := fmt.Sprintf("in_%d", i)
-		entries = append(entries, fmt.Sprintf("('%s', '%d', true, '%s', 'payment', 'pi_%d', '%s', '%s', "+
+		p.entries = append(p.entries, fmt.Sprintf("('%s', '%d', true, '%s', 'payment', 'pi_%d', '%s', '%s', "+
 			"'sub_1', '%s', 'usd', 1, %s, 'booked', 1)",
 			workspace, i, in.at.Format(time.DateOnly), i, id, in.at.Format(time.DateTime), in.reason, in.net))
 		event := func(event string, live bool, status, lines string) string {
@@ -216,17 +229,24 @@ func recurringRevenue(t *testing.T, dsn, workspace string, invoices []paidInvoic
 				workspace, event, i, live, id, status, in.reason, lines, in.more, in.whole)
 		}
 		if !in.unknown {
-			events = append(events, event("evt_paid", true, "paid", strings.Join(in.lines, ",")),
+			p.events = append(p.events, event("evt_paid", true, "paid", strings.Join(in.lines, ",")),
 				event("evt_draft", true, "draft", other), event("evt_test", false, "paid", other))
 		}
 	}
+}
+
+func (p *paidInvoices) insert(t *testing.T, dsn string) {
+	t.Helper()
 	ask(t, dsn, "INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, "+
 		"subscription_id, billing_reason, currency, amount, net_usd, status, version) VALUES "+
-		strings.Join(entries, ", "), nil)
-	if len(events) > 0 {
-		ask(t, dsn, "INSERT INTO stripe_events (workspace, event_id, type, livemode, created, body) VALUES "+
-			strings.Join(events, ", "), nil)
-	}
+		strings.Join(p.entries, ", "), nil)
+	ask(t, dsn, "INSERT INTO stripe_events (workspace, event_id, type, livemode, created, body) VALUES "+
+		strings.Join(p.events, ", "), nil)
+}
+
+// recurringRevenue returns the MRR at the ends of January 2050 to January 2051.
+func recurringRevenue(t *testing.T, dsn, workspace string) []string {
+	t.Helper()
 	got := ask(t, dsn, question(t, "recurring_revenue").Text+" FORMAT TSV", map[string]string{"workspace": workspace,
 		"livemode": "true", "from": "2050-01-01 00:00:00", "to": "2051-02-01 00:00:00", "timezone": "UTC", "dimension": ""})
 	var mrr []string
