@@ -2,10 +2,13 @@ package sql_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"tributary/deploy/race"
 	"tributary/sql/sqltest"
 )
 
@@ -34,7 +37,7 @@ func basil(kind string, amount int64, from, to time.Time) string {
 }
 
 // An invoice's lines say how much of it recurs and how often; without them it is guessed from the
-// times between invoices.
+// times between invoices. Under the race detector each is asked in one of the two shapes.
 func TestRecurringRevenueOfLines(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	start := time.Date(2050, 1, 10, 12, 0, 0, 0, time.UTC)
@@ -112,8 +115,11 @@ func TestRecurringRevenueOfLines(t *testing.T) {
 		}
 	}
 	stored.insert(t, dsn)
-	for workspace, want := range wants {
-		rows := recurringRevenue(t, dsn, workspace)
+	for i, workspace := range slices.Sorted(maps.Keys(wants)) {
+		if race.Enabled && i%4 != 0 && i%4 != 3 { // of each the basil shape comes first
+			continue
+		}
+		want, rows := wants[workspace], recurringRevenue(t, dsn, workspace)
 		for i, n := range []int{0, 1, 2, 11, 12} {
 			if rows[n] != want[i] {
 				t.Errorf("%s: MRR of month %d is %s, want %s", workspace, n+1, rows[n], want[i])

@@ -146,8 +146,8 @@ func TestPlantedFaultsInShapes(t *testing.T) {
 			worlds[f.name] = w
 		}
 	}
+	insert(t, store, worlds)
 	for name, w := range worlds {
-		w.insert(t, store, name)
 		want := findingsOf(compare(t, store, name, w.transactions))
 		for _, s := range shapes {
 			t.Run(name+"/"+s.name, func(t *testing.T) {
