@@ -328,7 +328,11 @@ func TestHostileClicksMoveNoMoney(t *testing.T) {
 	}
 	var sent, sales int
 	for seed := uint64(1); seed <= seeds; seed++ {
-		w := traffic.New(seed, options(seed))
+		opts := options(seed)
+		if race.Enabled {
+			opts.Clicks /= 2
+		}
+		w := traffic.New(seed, opts)
 		s := site{"a backend's clicks", false}
 		if seed%2 == 0 {
 			s = site{"a page's clicks and a catalogue", true}
