@@ -125,7 +125,9 @@ func TestMarkedAddress(t *testing.T) {
 		searched.texts = append(searched.texts, forms(addr)...)
 	}
 
-	if !race.Enabled {
+	if race.Enabled {
+		send(2)
+	} else {
 		s.sendWithoutKafka(searched, addresses[0], func() { send(2) })
 	}
 	spooled := len(searched.found[agent])
