@@ -106,8 +106,9 @@ test: tools ## run all tests but the proofs against the real engines, with the r
 	$(need-java)
 	$(need-mvn)
 	$(need-promtool)
-	cd deploy/manifests && go test -count=1 ./...
-	CGO_ENABLED=1 CI_REAL_SERVICES=1 go test -race -shuffle=$(SHUFFLE) -p $(PACKAGES) -timeout=20m $(LONGEST) ./...
+	(cd deploy/manifests && go test -count=1 ./...) & manifests=$$!; \
+	CGO_ENABLED=1 CI_REAL_SERVICES=1 go test -race -shuffle=$(SHUFFLE) -p $(PACKAGES) -timeout=20m $(LONGEST) ./...; \
+	packages=$$?; wait $$manifests && exit $$packages
 
 # Proofs have the build tag proof, or play a few histories, orders and schedules under the race
 # detector (deploy/race) and many without it. Those that start programs or engines want the machine
