@@ -17,7 +17,7 @@ const memory = "/dev/shm"
 // no container of Docker's, else where TMPDIR says.
 func root() string {
 	var stat syscall.Statfs_t
-	if err := syscall.Statfs(memory, &stat); err != nil || uint64(stat.Bavail)*uint64(stat.Bsize) < 4<<30 {
+	if err := syscall.Statfs(memory, &stat); err != nil || stat.Bavail*uint64(stat.Bsize) < 4<<30 {
 		return os.TempDir()
 	}
 	return memory
