@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
 		os.Exit(playRole(role))
 	}
+	chdbtest.ReadBack = true
 	chdbtest.Main(m)
 }
 

@@ -33,6 +33,10 @@ const twoShards = `<remote_servers><two_shards>
       <replica><host>127.0.0.1</host><port>2</port></replica></shard>
   </two_shards></remote_servers>`
 
+// ReadBack says that the engine reads inserts back, as that of the local run does and a ClickHouse
+// server does not. The tests of chdb set it before the first call of [Start].
+var ReadBack bool
+
 var (
 	once    sync.Once
 	engine  *chdb.Engine
@@ -97,7 +101,11 @@ func start() {
 		failure = fmt.Errorf("make data directory: %w", err)
 		return
 	}
-	if engine, err = chdb.Open(library, dir, chdb.WithConfiguration(twoShards), chdb.WithoutReadBack()); err != nil {
+	options := []chdb.Option{chdb.WithConfiguration(twoShards)}
+	if !ReadBack {
+		options = append(options, chdb.WithoutReadBack())
+	}
+	if engine, err = chdb.Open(library, dir, options...); err != nil {
 		failure = err
 		return
 	}
