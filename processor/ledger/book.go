@@ -192,9 +192,9 @@ func (b *books) owe(p *payment) {
 		if i.source == nil || i.paid > 0 || len(i.payments) > 1 || i.source.Currency != p.currency {
 			return
 		}
-		asked, total := i.asked(), i.terms.Total
-		owed.tax = stripe.Share(i.terms.Tax, min(p.amount, asked, total), total)
-		owed.beyond = max(0, p.amount-min(asked, total))
+		total, tax := i.lessCredited(i.terms.Total)
+		asked := min(i.asked(), total)
+		owed.tax, owed.beyond = stripe.Share(tax, min(p.amount, asked), total), max(0, p.amount-asked)
 	case len(p.invoices) > 1 || p.session == nil:
 		return
 	}

@@ -128,9 +128,10 @@ func (i *invoice) divide() {
 	if i.terms.Source != stripe.FromInvoice || total <= 0 {
 		total = i.paid
 	}
-	due := total
+	due, tax := i.lessCredited(total)
+	taxed := due // what the tax is of
 	if i.due != stripe.UnknownAmount {
-		due = min(total, i.due)
+		due = min(due, i.due)
 	}
 	type part struct {
 		p      *payment
@@ -139,7 +140,7 @@ func (i *invoice) divide() {
 		amount int64
 	}
 	parts := []part{{nil, i.source.OccurredAt, i.id, i.remainder}}
-	sum, sold := i.remainder, soldBy(i.facts)
+	sum, sold := i.remainder, i.sold()
 	for _, p := range i.payments {
 		parts = append(parts, part{p, p.at, p.id, i.explained(p)})
 		sum += i.explained(p)
@@ -149,8 +150,12 @@ func (i *invoice) divide() {
 	var before, by, net int64
 	for _, x := range parts {
 		by = min(before+x.amount, due)
-		of := func(whole int64) int64 { return stripe.Share(whole, by, total) - stripe.Share(whole, before, total) }
-		s := share{of(i.terms.Tax), of(i.terms.Shipping), of(i.terms.Discount), before + x.amount - by, nil}
+		of := func(whole, total int64) int64 {
+			return stripe.Share(whole, by, total) - stripe.Share(whole, before, total)
+		}
+		s := share{
+			of(tax, taxed), of(i.terms.Shipping, total), of(i.terms.Discount, total), before + x.amount - by, nil,
+		}
 		if sold.named() {
 			s.products = sold.between(net, net+x.amount-s.tax)
 			net += x.amount - s.tax

@@ -24,7 +24,8 @@ type group struct {
 	invoices  map[string]*invoice
 	movements []*stripe.Fact            // refunds, reversals, disputes, and figures
 	settled   map[string][]*stripe.Fact // what Stripe's balance says, by object
-	credited  map[string]*stripe.Fact   // by refund: for which lines of its invoice it was made
+	notes     []*stripe.Fact            // what credit notes say
+	credited  map[string]*stripe.Fact   // by refund: what the credit note says that it was made by
 	detached  map[string]*stripe.Fact   // by invoice payment: that it was taken off its invoice
 	search    *join.Search
 	credit    *credit // nil: not asked for yet
@@ -75,6 +76,7 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 			i.customer = k.buyer(i.source.CustomerID)
 		}
 	}
+	g.applyNotes()
 	k.link(g)
 	for _, p := range g.payments {
 		p.read()
@@ -133,12 +135,7 @@ func (k *Evidence) place(g *group, f *stripe.Fact, id string) {
 		p := g.payment(cmp.Or(id, f.ObjectID))
 		p.begun = append(p.begun, f)
 	case f.Kind == stripe.Credited:
-		if g.credited == nil {
-			g.credited = map[string]*stripe.Fact{}
-		}
-		if known := g.credited[f.ObjectID]; known == nil || compareFacts(f, known) < 0 {
-			g.credited[f.ObjectID] = f
-		}
+		g.notes = append(g.notes, f)
 	case isSettlement(f.Kind):
 		if g.settled == nil {
 			g.settled = map[string][]*stripe.Fact{}

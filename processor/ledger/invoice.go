@@ -17,12 +17,13 @@ type invoice struct {
 	source    *stripe.Fact   // states the amount; nil: no event does
 	customer  string         // who owes it
 	terms     *stripe.Fact   // states the total and tax, also before anything is paid
+	credited  []*stripe.Fact // credit notes that took something off before it was paid
 	presented []*stripe.Fact // what the buyer saw in its session, which names no payment
 	begun     []time.Time    // when it was finalised, if it was paid hours later
 	left      []leaving      // payments that were taken off it
 	paid      int64          // all that is said to be paid, what was overpaid included
 	kept      int64          // of that, what was not taken off it since
-	due       int64          // the least that it is said to ask for; UnknownAmount: no event says
+	due       int64          // what it is last said to ask for; UnknownAmount: no event says
 	remainder int64          // of it that no payment explains
 	parts     map[*payment]share
 	rest      share
@@ -48,6 +49,7 @@ func (i *invoice) read() {
 			i.terms = issued
 		}
 	}
+	var told time.Time
 	for _, f := range i.facts {
 		if f.Currency != i.source.Currency {
 			continue
@@ -56,8 +58,8 @@ func (i *invoice) read() {
 			i.paid = max(i.paid, f.Amount)
 		}
 		if f.Source == stripe.FromInvoice && f.Due != stripe.UnknownAmount &&
-			(i.due == stripe.UnknownAmount || f.Due < i.due) {
-			i.due = f.Due // credit notes lessen it until it is paid
+			(i.due == stripe.UnknownAmount || f.CreatedAt.After(told) || f.CreatedAt.Equal(told) && f.Due < i.due) {
+			i.due, told = f.Due, f.CreatedAt // credit notes lessen it until it is paid, if they are not voided
 		}
 	}
 }

@@ -3,7 +3,6 @@ package ledger
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -459,20 +458,6 @@ func (b *books) shareTax(s *sale, notes map[string]*stripe.Fact) {
 		share := func(went int64) int64 { return stripe.Share(tax, min(max(went-p.beyond, 0), due), due) }
 		e.Tax, e.TaxDerived = share(before)-share(before-e.Amount), true
 	}
-}
-
-// creditNotes returns what a credit note says of each refund that one was issued for.
-func (b *books) creditNotes() map[string]*stripe.Fact {
-	var notes map[string]*stripe.Fact
-	for _, g := range b.groups {
-		if notes == nil {
-			notes = g.credited
-		} else if len(g.credited) > 0 {
-			notes = maps.Clone(notes)
-			maps.Copy(notes, g.credited)
-		}
-	}
-	return notes
 }
 
 // statesTax reports whether the credit note of an entry states its tax.

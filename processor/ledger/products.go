@@ -163,22 +163,12 @@ func (b *books) creditedParts(notes map[string]*stripe.Fact) map[string]parts {
 	products := map[string]string{} // by line
 	for _, g := range b.groups {
 		for _, i := range g.invoices {
-			for _, f := range i.facts {
-				for _, l := range f.Lines {
-					if l.ID != "" {
-						products[l.ID] = smaller(products[l.ID], l.Product)
-					}
-				}
-			}
+			productsOf(products, i.facts)
 		}
 	}
 	credited := make(map[string]parts, len(notes))
 	for _, f := range notes {
-		var lines parts
-		for _, l := range f.Lines {
-			lines = lines.plus(parts{{products[l.ID], l.Net}})
-		}
-		if lines.named() {
+		if lines := creditedLines(f, products); lines.named() {
 			credited[f.ObjectID] = lines
 		}
 	}

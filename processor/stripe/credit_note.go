@@ -21,6 +21,9 @@ import (
 //     first.
 //   - Its lines may name lines of the invoice: then what it refunds goes back for their products.
 //   - It states its own tax, which need not be the invoice's share: none for a line without tax.
+//   - Of an invoice that is open it first lessens what is due (pre_payment_amount), and with it the
+//     tax and the products that are left to be paid.
+//   - One that was voided says nothing any more of refunds that stand, nor of what is due.
 func readCreditNote(ev *event, cn object) {
 	id, invoice := cn.mustText("id"), cn.id("invoice")
 	if invoice == "" {
@@ -41,10 +44,11 @@ func readCreditNote(ev *event, cn object) {
 			outside += re.integer("amount_refunded")
 		}
 	}
-	if outside != 0 {
+	before := cn.beforePayment()
+	if outside != 0 || before != 0 {
 		refunds = append(refunds, id)
 	}
-	ev.credited(cn, invoice, refunds)
+	ev.credited(cn, invoice, refunds, before)
 	if outside == 0 {
 		return
 	}
@@ -63,9 +67,22 @@ func readCreditNote(ev *event, cn object) {
 	}
 }
 
+// beforePayment returns what a credit note took off what is due of its invoice. Up to API 2025-05
+// only its type tells whether that is all of it or nothing.
+// https://docs.stripe.com/api/credit_notes/create
+func (o object) beforePayment() int64 {
+	if amount, known := o.number("pre_payment_amount"); known {
+		return amount
+	}
+	if o.is("type", "pre_payment") {
+		return o.integer("amount")
+	}
+	return 0
+}
+
 // credited notes for which lines of its invoice a credit note was issued, and what of it is tax,
-// under each of its refunds.
-func (ev *event) credited(cn object, invoice string, refunds []string) {
+// under each of its refunds; and what of it was before payment under itself.
+func (ev *event) credited(cn object, invoice string, refunds []string, before int64) {
 	lines, total := cn.creditedLines(), int64(0)
 	tax, stated := cn.creditedTax()
 	if stated {
@@ -76,12 +93,18 @@ func (ev *event) credited(cn object, invoice string, refunds []string) {
 	}
 	slices.Sort(refunds)
 	for _, id := range slices.Compact(refunds) {
-		if id != "" {
-			ev.fact(Fact{
-				ObjectID: id, Kind: Credited, Source: FromCreditNote, OccurredAt: ev.created, ParentID: invoice, Certain: true,
-				TransactionID: cn.text("id"), Currency: cn.mustCurrency("currency"), Total: total, Tax: tax, Lines: lines,
-			})
+		if id == "" {
+			continue
 		}
+		f := Fact{
+			ObjectID: id, Kind: Credited, Source: FromCreditNote, OccurredAt: ev.created, ParentID: invoice,
+			TransactionID: cn.text("id"), Certain: !cn.is("status", "void"),
+			Currency: cn.mustCurrency("currency"), Total: total, Tax: tax, Lines: lines,
+		}
+		if id == f.TransactionID {
+			f.Amount = before
+		}
+		ev.fact(f)
 	}
 }
 

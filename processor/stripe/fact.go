@@ -41,8 +41,8 @@ const (
 	// invoice was finalised that was paid hours later. Where no event ties the two, their times do
 	// (processor/ledger).
 	Begun = "begun"
-	// Credited says for which lines of its invoice a refund was made, and how much of its credit note
-	// is tax.
+	// Credited says for which lines of its invoice a refund was made, or the amount due was lessened
+	// before payment, and how much of the credit note is tax.
 	Credited = "credited"
 )
 
@@ -94,7 +94,8 @@ type Fact struct {
 	// payment may be an invoice's, which no event has named yet; a refund, or a refunded total, may
 	// be the release of an authorisation. An invoice is certain if no payment of Stripe's explains
 	// it: it was paid outside Stripe, or by the customer's balance alone, with the amount 0. A charge
-	// that begun is of is certain if it was by card: such a charge is paid when it is made.
+	// that begun is of is certain if it was by card: such a charge is paid when it is made. What a
+	// credit note says is certain until it is voided.
 	Certain  bool
 	Currency string // lower case
 

@@ -1,0 +1,116 @@
+package ledger
+
+import (
+	"maps"
+	"slices"
+
+	"tributary/processor/stripe"
+)
+
+// applyNotes finds which credit note each refund was made by, and which of them lessened what was
+// due of each invoice before it was paid. What a voided note says counts no more, but for what was
+// given back outside Stripe by itself, which voiding takes back. Of two notes that name one refund
+// the first counts.
+func (g *group) applyNotes() {
+	if len(g.notes) == 0 {
+		return
+	}
+	voided := map[string]bool{}
+	for _, f := range g.notes {
+		voided[f.TransactionID] = voided[f.TransactionID] || !f.Certain
+	}
+	g.credited = map[string]*stripe.Fact{}
+	before := map[string]*stripe.Fact{} // by note
+	first := func(of map[string]*stripe.Fact, f *stripe.Fact) {
+		if known := of[f.ObjectID]; known == nil || compareFacts(f, known) < 0 {
+			of[f.ObjectID] = f
+		}
+	}
+	for _, f := range g.notes {
+		own := f.ObjectID == f.TransactionID
+		if own || !voided[f.TransactionID] {
+			first(g.credited, f)
+		}
+		if own && f.Amount > 0 && !voided[f.TransactionID] {
+			first(before, f)
+		}
+	}
+	for _, id := range sortedKeys(before) {
+		i := g.invoice(before[id].ParentID)
+		i.credited = append(i.credited, before[id])
+	}
+}
+
+// lessCredited returns what is left of the total and tax of an invoice after the credit notes that
+// state their tax and were issued before it was paid. Of a note that also gave back what had been
+// paid, the refunds have their share of its tax, and the rest was before payment.
+func (i *invoice) lessCredited(total int64) (left, tax int64) {
+	left, tax = total, i.terms.Tax
+	for _, f := range i.credited {
+		if f.Total > 0 && f.Currency == i.terms.Currency && i.terms.Source == stripe.FromInvoice {
+			left, tax = left-f.Amount, tax-taxBefore(f)
+		}
+	}
+	return max(0, left), max(0, tax)
+}
+
+// taxBefore returns the tax of what a credit note took off before payment.
+func taxBefore(note *stripe.Fact) int64 {
+	return note.Tax - stripe.Share(note.Tax, max(0, note.Total-note.Amount), note.Total)
+}
+
+// sold returns the products of an invoice, less the lines that credit notes took off before it was
+// paid, as far as that leaves anything of each.
+func (i *invoice) sold() parts {
+	sold := soldBy(i.facts)
+	if !sold.named() || len(i.credited) == 0 {
+		return sold
+	}
+	products := map[string]string{}
+	productsOf(products, i.facts)
+	left := sold
+	for _, f := range i.credited {
+		lines := creditedLines(f, products)
+		if lines.named() {
+			left = left.minus(lines.divide(f.Amount - taxBefore(f)))
+		}
+	}
+	if slices.ContainsFunc(left, func(x Part) bool { return x.Net < 0 }) {
+		return sold
+	}
+	return slices.DeleteFunc(left, func(x Part) bool { return x.Net == 0 })
+}
+
+// productsOf adds the products of the lines that facts hold, by the ids of the lines.
+func productsOf(products map[string]string, facts []*stripe.Fact) {
+	for _, f := range facts {
+		for _, l := range f.Lines {
+			if l.ID != "" {
+				products[l.ID] = smaller(products[l.ID], l.Product)
+			}
+		}
+	}
+}
+
+// creditedLines returns for which products a credit note was issued.
+func creditedLines(note *stripe.Fact, products map[string]string) parts {
+	var lines parts
+	for _, l := range note.Lines {
+		lines = lines.plus(parts{{products[l.ID], l.Net}})
+	}
+	return lines
+}
+
+// creditNotes returns what a credit note says of each refund that one was issued for.
+func (b *books) creditNotes() map[string]*stripe.Fact {
+	var notes map[string]*stripe.Fact
+	for _, g := range b.groups {
+		if notes == nil {
+			notes = g.credited
+		} else if len(g.credited) > 0 {
+			notes = maps.Clone(notes)
+			maps.Copy(notes, g.credited)
+		}
+	}
+	return notes
+}
