@@ -13,12 +13,15 @@ import (
 // explain finds what of each invoice no payment explains, assumes links where no event states them,
 // and gives every payment its share of its invoice's tax.
 func (b *books) explain() {
-	for _, i := range b.invoices() {
-		if i.source == nil {
-			continue
-		}
+	invoices := slices.DeleteFunc(b.invoices(), func(i *invoice) bool { return i.source == nil })
+	for _, i := range invoices {
 		i.keep()
+	}
+	for _, i := range invoices {
 		b.payOfFailure(i)
+	}
+	for _, i := range invoices {
+		i.keep() // what a payment is known to have paid by its failure may have left another invoice
 		i.remainder = i.kept
 		var later int64
 		for _, p := range i.payments {
@@ -38,7 +41,7 @@ func (b *books) explain() {
 	if !b.crowded {
 		b.assume()
 	}
-	for _, i := range b.invoices() {
+	for _, i := range invoices {
 		i.divide()
 	}
 }
@@ -121,9 +124,6 @@ func (b *books) payments() []*payment {
 // was paid than that, a payment that failed later leaves its place to the others, and takes back
 // its own share when it fails.
 func (i *invoice) divide() {
-	if i.source == nil {
-		return
-	}
 	total := i.terms.Total
 	if i.terms.Source != stripe.FromInvoice || total <= 0 {
 		total = i.paid
