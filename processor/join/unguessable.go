@@ -1,6 +1,7 @@
 package join
 
 import (
+	"encoding/base32"
 	"encoding/base64"
 	"regexp"
 	"slices"
@@ -12,7 +13,7 @@ import (
 // in one case. People seldom mix capitals and small letters, so fewer bits are enough where both
 // occur.
 const (
-	enoughBits  = 6400 // hundredths of a bit
+	enoughBits  = 6700 // hundredths of a bit
 	enoughMixed = 4500
 )
 
@@ -29,6 +30,11 @@ var (
 	// The lengths of MD5, SHA-1, SHA-256 and SHA-512 in base64. Of the first two, ids of so many
 	// characters are common where they are not padded.
 	digest = regexp.MustCompile(`^(?:[\w+/-]{22}==|[\w+/-]{27}=|[\w+/-]{43}=?|[\w+/-]{86}(?:==)?)$`)
+	// MD5, SHA-1 and SHA-256 in base32: the last character of the first and the third has but a few bits.
+	digest32 = regexp.MustCompile(`^(?:(?:[A-Z2-7]{25}[AEIMQUY4]|[A-Z2-7]{32}|[A-Z2-7]{51}[AQ])=*|` +
+		`(?:[a-z2-7]{25}[aeimquy4]|[a-z2-7]{32}|[a-z2-7]{51}[aq])=*)$`)
+	// A time, a machine and a counter, as in an ObjectID (github.com/rs/xid): of the years 2004 to 2042.
+	xid    = regexp.MustCompile(`^[89a-g][0-9a-v]{18}[0g]$`)
 	prefix = regexp.MustCompile(`^(?:[a-z]+[0-9]*[_:.|-])+`) // says what kind of id it is
 
 	token   = regexp.MustCompile(`[A-Za-z0-9]+`)
@@ -39,9 +45,9 @@ var (
 // Unguessable reports whether a name looks as if it held some 64 random bits, by its length and
 // alphabet: a random UUID or a nanoid of 16 characters does; user_1042, 90210, an e-mail address or
 // a slug of words does not. Neither does a UUID made of a time or a name (RFC 9562, versions 1, 3,
-// 5 and 6), nor hexadecimal digits: they may be the hash of something known, or a counter's id, and so
-// may base64 as long as a hash. Text in base64 is judged by what it says. All this holds behind a
-// prefix, too.
+// 5 and 6), nor an id made of a time and a counter (ObjectID, xid), nor hexadecimal digits: they may
+// be the hash of something known, and so may base64 and base32 as long as a hash. Text in base64 or
+// base32 is judged by what it says. All this holds behind a prefix, which counts for nothing itself.
 func Unguessable(name string) bool {
 	name = strings.TrimSpace(name)
 	switch {
@@ -57,19 +63,20 @@ func Unguessable(name string) bool {
 	if rest := withHash.ReplaceAllString(name, ""); rest != name {
 		return Unguessable(rest)
 	}
-	for _, part := range []string{name, prefix.ReplaceAllString(name, "")} {
-		if digest.MatchString(part) {
+	bare := prefix.ReplaceAllString(name, "")
+	for _, part := range []string{name, bare} {
+		if digest.MatchString(part) || digest32.MatchString(part) || xid.MatchString(part) {
 			return false
 		}
 		if text, ok := decoded(part); ok {
 			return Unguessable(text)
 		}
 	}
-	found, bothCases := bits(name)
+	found, bothCases := bits(bare)
 	if bothCases {
-		return found >= enoughMixed && !words(name, bothCases)
+		return found >= enoughMixed && !words(bare, bothCases)
 	}
-	return found >= enoughBits && !words(name, bothCases)
+	return found >= enoughBits && !words(bare, bothCases)
 }
 
 // words reports whether a name is made of words and numbers for the most part, as JohnSmith1985 and
@@ -94,11 +101,17 @@ func words(name string, bothCases bool) bool {
 	return 4*inWords >= 3*all
 }
 
-// decoded returns what a name says in base64, if that is printable text.
+var withoutPadding = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// decoded returns what a name says in base64 or base32, if that is printable text.
 func decoded(name string) (string, bool) {
 	trimmed := strings.TrimRight(name, "=")
-	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		text, err := encoding.DecodeString(trimmed)
+	for _, decode := range []func(string) ([]byte, error){
+		base64.RawStdEncoding.DecodeString,
+		base64.RawURLEncoding.DecodeString,
+		func(s string) ([]byte, error) { return withoutPadding.DecodeString(strings.ToUpper(s)) },
+	} {
+		text, err := decode(trimmed)
 		if err == nil && len(text) > 0 && !slices.ContainsFunc(text, func(b byte) bool { return b < ' ' || b > '~' }) {
 			return string(text), true
 		}
@@ -108,7 +121,8 @@ func decoded(name string) (string, bool) {
 
 // bits estimates how many random bits a name holds, in hundredths, and reports whether it has both
 // capitals and small letters. Each letter or digit counts by the size of the name's alphabet; but
-// in a run of one kind (a word, a number) those after the second count half a bit. A name that is
+// in a run of one kind (a word, a number) those after the second count half a bit, unless no word has
+// such a letter behind the one before it. A name that is
 // too short, of a single kind, or of digits for the most part (a number, a time), holds nothing
 // that can be relied on.
 func bits(name string) (found int, bothCases bool) {
@@ -145,10 +159,13 @@ func bits(name string) (found int, bothCases bool) {
 		return 0, false
 	}
 	run, last := 0, -1
-	for _, c := range name {
+	for n, c := range name {
 		k := kind(c)
-		if k != last {
+		switch {
+		case k != last:
 			run, last = 0, k
+		case (k == lower || k == upper) && unsaid(name[n-1]|' ', name[n]|' '): // in lower case
+			run = min(run, 1)
 		}
 		switch run++; {
 		case k < 0:
@@ -159,4 +176,17 @@ func bits(name string) (found int, bothCases bool) {
 		}
 	}
 	return found, bothCases
+}
+
+// unsaid reports whether hardly any word of a European language has two letters beside each other.
+func unsaid(a, b byte) bool {
+	const rare, consonants = "jqvx", "bcdfghjkmnpqstvwxz"
+	switch b {
+	case 'x':
+		return strings.IndexByte("bcdfghkmpstw", a) >= 0
+	case 'q':
+		return strings.IndexByte("bdfghkmptw", a) >= 0
+	}
+	return strings.IndexByte(rare, a) >= 0 && strings.IndexByte(consonants, b) >= 0 ||
+		a == 'z' && strings.IndexByte("cfhjkmnpqsvwx", b) >= 0
 }
