@@ -34,7 +34,8 @@ func (c *fxCommand) Help() string {
 last one before it, at most seven days old; a rate that is fixed for a period holds for all of it. A
 rate that moved by more than a fifth against the one before is held back until the third day in a row
 confirms it; then its days are converted by it, the first ones too. A value that cannot be a rate is
-left out, and the source's other values are used. After a source has corrected a rate, or given it
+left out, and the source's other values are used. --fetch fails if it could not read a source as a
+whole; the others are read and stored all the same. After a source has corrected a rate, or given it
 late, what was booked before is converted again.
 
     processor fx                                  every currency, what is not used, what has no rate
@@ -121,9 +122,11 @@ func (c *fxCommand) Run(ctx context.Context, log *slog.Logger) error {
 	if c.JSON {
 		encoder := json.NewEncoder(os.Stdout)
 		encoder.SetIndent("", "  ")
-		return encoder.Encode(report)
+		err = encoder.Encode(report)
+	} else {
+		err = report.print(os.Stdout)
 	}
-	return report.print(os.Stdout)
+	return errors.Join(err, rates.Unread())
 }
 
 func (c *fxCommand) report(

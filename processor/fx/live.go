@@ -2,6 +2,7 @@ package fx
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -46,6 +47,7 @@ type Live struct {
 	table   atomic.Pointer[Table]
 	missing atomic.Pointer[[]Unconverted]
 	version string          // of the stored rates that the table was made of
+	unread  []error         // why sources were not read when all were fetched last
 	said    map[string]bool // what was held back and is in the log
 	kept    struct {        // of what the rates of days are kept, and when the first day was looked up
 		table *Table
@@ -99,6 +101,9 @@ func (l *Live) Load(ctx context.Context) (bool, error) {
 	return l.load(ctx, true)
 }
 
+// Unread returns why the last Load left out sources; nil: it read all of them.
+func (l *Live) Unread() error { return errors.Join(l.unread...) }
+
 // LoadStored makes the table of what is stored; the sources only give their order of preference.
 func (l *Live) LoadStored(ctx context.Context) error {
 	_, err := l.load(ctx, false)
@@ -120,6 +125,7 @@ func (l *Live) load(ctx context.Context, fetch bool) (bool, error) {
 		known[keyOf(rate)] = rate
 	}
 	fresh := 0
+	l.unread = nil
 	for _, source := range l.sources {
 		if !fetch || source.builtIn() {
 			continue
@@ -127,6 +133,7 @@ func (l *Live) load(ctx context.Context, fetch bool) (bool, error) {
 		fetched, err := source.Fetch(ctx)
 		if err != nil {
 			l.metrics.fetchFailed(source.Name())
+			l.unread = append(l.unread, err)
 			l.log.Warn("exchange rates not read; what is stored still counts", "source", source.Name(), "error", err)
 			continue
 		}

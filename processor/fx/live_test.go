@@ -234,6 +234,14 @@ func TestLiveSourceRefused(t *testing.T) {
 	if n := metric(t, registry, "processor_fx_fetch_failures_total"); n != 1 {
 		t.Errorf("%v failures", n)
 	}
+	if err := live.Unread(); err == nil || !strings.Contains(err.Error(), "fetch rates of file:first") ||
+		strings.Contains(err.Error(), "file:second") {
+		t.Errorf("unread: %v", err)
+	}
+	write("date,currency,usd\n2026-03-02,eur,1.1\n")
+	if loaded(t, live); live.Unread() != nil {
+		t.Errorf("unread after it was mended: %v", live.Unread())
+	}
 }
 
 // A period that the file does not state any more holds no longer; published rates stay.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -334,6 +335,58 @@ func TestFetchURL(t *testing.T) {
 	cancel()
 	if _, err := source.Fetch(stopped); err == nil {
 		t.Error("a cancelled fetch succeeds")
+	}
+}
+
+// An address that answers something else than the whole file is refused, with what it said.
+func TestFetchURLRefuses(t *testing.T) {
+	answers := map[string]struct {
+		want  string
+		write func(w http.ResponseWriter)
+	}{
+		"/not-modified": {"304", func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotModified) }},
+		"/too-many": {"429", func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "60")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}},
+		"/broken":     {"503", func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) }},
+		"/no-content": {"204", func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }},
+		"/part": {"206", func(w http.ResponseWriter) {
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write([]byte(ecbSeries))
+		}},
+		"/empty": {"the first line is not", func(http.ResponseWriter) {}},
+		"/cut-off": {"unexpected EOF", func(w http.ResponseWriter) {
+			w.Header().Set("Content-Length", strconv.Itoa(2*len(ecbSeries)))
+			_, _ = w.Write([]byte(ecbSeries))
+		}},
+		"/page": {"web page", func(w http.ResponseWriter) { _, _ = w.Write([]byte("<!DOCTYPE html><p>Moved")) }},
+		"/json": {"the first line is not", func(w http.ResponseWriter) { _, _ = w.Write([]byte(`{"rates":{}}`)) }},
+		"/gzip": {"the first line is not", func(w http.ResponseWriter) { _, _ = w.Write([]byte("\x1f\x8b\x08\x00")) }},
+		"/huge": {"more than 32 MiB", func(w http.ResponseWriter) {
+			part := []byte(strings.Repeat("2026-03-02,1.1,\n", 1<<16))
+			for range 33 {
+				_, _ = w.Write(part)
+			}
+		}},
+		"/loop": {"redirects", func(w http.ResponseWriter) {
+			w.Header().Set("Location", "/loop")
+			w.WriteHeader(http.StatusFound)
+		}},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answers[r.URL.Path].write(w)
+	}))
+	defer server.Close()
+	for path, answer := range answers {
+		source, err := parseSource("ecb:" + server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rates, err := source.Fetch(t.Context())
+		if err == nil || !strings.Contains(err.Error(), answer.want) {
+			t.Errorf("%s: %d rates, error %v, want one with %q", path, len(rates), err, answer.want)
+		}
 	}
 }
 
