@@ -143,7 +143,8 @@ func TestMinor(t *testing.T) {
 		want        int64
 	}{{"49.00", "usd", 4900}, {"-0.01", "usd", -1}, {"5000", "jpy", 5000}, {"5.120", "kwd", 5120}, {"5.00", "isk", 500},
 		{"1,234.50", "usd", 123450}, {"1,500.000", "kwd", 1500000}, {"-1,500", "jpy", -1500},
-		{"92233720368547758.07", "usd", 9223372036854775807}} {
+		{"92233720368547758.07", "usd", 9223372036854775807}, {"0.500", "usd", 50}, {"1500.00", "jpy", 1500},
+		{"1,500.000", "usd", 150000}} {
 		if got, err := minor(test.s, test.currency, fx.StripeExponents()); err != nil || got != test.want {
 			t.Errorf("%s %s = %d, %v; want %d", test.s, test.currency, got, err, test.want)
 		}
@@ -154,9 +155,11 @@ func TestMinor(t *testing.T) {
 			t.Errorf("%q is taken for %d", s, got)
 		}
 	}
-	// With a report's decimal_separator comma it is one dinar and a half.
-	if got, err := minor("1,500", "kwd", fx.StripeExponents()); !errors.Is(err, errSeparator) {
-		t.Errorf("1,500 dinars are %d, %v", got, err)
+	// With a report's decimal_separator comma it is one dinar and a half; of a spreadsheet, two thousand yen.
+	for s, currency := range map[string]string{"1,500": "kwd", "2.000": "jpy", "-12.000": "huf", "1.230": "usd"} {
+		if got, err := minor(s, currency, fx.StripeExponents()); !errors.Is(err, errSeparator) {
+			t.Errorf("%s %s are %d, %v", s, currency, got, err)
+		}
 	}
 }
 

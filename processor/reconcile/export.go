@@ -165,9 +165,13 @@ func parseTime(s string) (time.Time, error) {
 // decimal mark, as in 12,50, the amount would be read as a hundred times as much.
 var majorUnits = regexp.MustCompile(`^-?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?$`)
 
+// pointedThousands is an amount whose point may separate thousands: no program writes three decimals
+// of a currency that has fewer, but spreadsheets of many countries write 1.500 for fifteen hundred.
+var pointedThousands = regexp.MustCompile(`^-?[1-9]\d{0,2}\.\d{3}$`)
+
 // errSeparator refuses an amount that may be a thousand times another.
-var errSeparator = errors.New("it has a comma and no decimals: 1,500 may be one and a half or fifteen hundred " +
-	"(hint: export it with decimal_separator period)")
+var errSeparator = errors.New("one and a half, or fifteen hundred, may be meant by such a number " +
+	"(hint: export it with decimal_separator period, and do not save it with a spreadsheet)")
 
 // minor reads an amount in major units, as reports write them, into minor units. It refuses what is
 // not a whole number of them, and what is another number with the report's decimal_separator comma.
@@ -187,6 +191,9 @@ func minor(s, currency string, exponents fx.Exponents) (int64, error) {
 	value.Mul(value, new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(exponent)), nil)))
 	if !value.IsInt() || !value.Num().IsInt64() {
 		return 0, fmt.Errorf("%s %s is no whole number of minor units", s, currency)
+	}
+	if exponent != 3 && pointedThousands.MatchString(s) {
+		return 0, fmt.Errorf("%q: %w", s, errSeparator)
 	}
 	return value.Num().Int64(), nil
 }
