@@ -62,9 +62,10 @@ func TestUnguessableShares(t *testing.T) {
 	share("CUID", 10.5, false, func() string { return "cmi" + pick(base36, 6) + "0000" + pick(base36, 12) })
 
 	words := strings.Fields(`john smith alice miller mcdonald jones max quick linux xavier zbigniew brzezinski vladimir
-		berlin newyork london deutschland wirtschaft summer winter sale deal best acme corp ltd gmbh llc inc crm smb fy26
-		q4 b2b blackfriday campaign promo plan pro annual monthly customer user company invoice order affiliate partner
-		facebook google youtube tiktok instagram newsletter email us eu east west uk de fr prod dev test launch beta xmas`)
+		berlin newyork london deutschland wirtschaft summer winter sale deal best acme corp ltd gmbh llc inc crm smb
+		fy26 q4 b2b blackfriday campaign promo plan pro annual monthly customer user company invoice order affiliate
+		partner facebook google youtube tiktok instagram newsletter email us eu east west uk de fr prod dev test launch
+		beta xmas`)
 	word := func() string { return words[rng.IntN(len(words))] }
 	number := func() string {
 		return []string{
@@ -102,7 +103,10 @@ func TestUnguessableShares(t *testing.T) {
 		none("MD5 in base64", func() string { h := md5.Sum(address()); return base64.StdEncoding.EncodeToString(h[:]) })
 		none("MD5 in base32", func() string { h := md5.Sum(address()); return in32(h[:]) })
 		none("SHA-1 in base32", func() string { h := sha1.Sum(address()); return strings.ToLower(in32(h[:])) })
-		none("SHA-256 in base32", func() string { h := sha256.Sum256(address()); return strings.TrimRight(in32(h[:]), "=") })
+		none("SHA-256 in base32", func() string {
+			h := sha256.Sum256(address())
+			return strings.TrimRight(in32(h[:]), "=")
+		})
 		none("address in base32", func() string { return strings.TrimRight(in32(address()), "=") })
 		none("address in base64", func() string { return base64.RawURLEncoding.EncodeToString(address()) })
 		none("counter", func() string { return fmt.Sprintf("ORD%018d", rng.IntN(1e9)) })
