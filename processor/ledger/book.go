@@ -93,10 +93,10 @@ func (b *books) book(empty []Entry) []Entry {
 		b.bookMoneyOut(g)
 	}
 	notes := b.creditNotes()
-	credited := b.creditedParts(notes)
+	products := b.lineProducts(notes)
 	for _, id := range sortedKeys(b.sales) {
 		b.shareTax(b.sales[id], notes)
-		b.shareProducts(b.sales[id], credited)
+		b.shareProducts(b.sales[id], products)
 	}
 	if b.Hold != nil {
 		b.hold(b.Hold(b.livemode))

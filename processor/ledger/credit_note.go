@@ -7,10 +7,9 @@ import (
 	"tributary/processor/stripe"
 )
 
-// applyNotes finds which credit note each refund was made by, and which of them lessened what was
+// applyNotes finds to which credit notes each refund applies, and which of them lessened what was
 // due of each invoice before it was paid. What a voided note says counts no more, but for what was
-// given back outside Stripe by itself, which voiding takes back. Of two notes that name one refund
-// the first counts.
+// given back outside Stripe by itself, which voiding takes back.
 func (g *group) applyNotes() {
 	if len(g.notes) == 0 {
 		return
@@ -19,25 +18,19 @@ func (g *group) applyNotes() {
 	for _, f := range g.notes {
 		voided[f.TransactionID] = voided[f.TransactionID] || !f.Certain
 	}
-	g.credited = map[string]*stripe.Fact{}
-	before := map[string]*stripe.Fact{} // by note
-	first := func(of map[string]*stripe.Fact, f *stripe.Fact) {
-		if known := of[f.ObjectID]; known == nil || compareFacts(f, known) < 0 {
-			of[f.ObjectID] = f
-		}
-	}
+	slices.SortFunc(g.notes, compareFacts)
+	g.credited = map[string][]*stripe.Fact{}
 	for _, f := range g.notes {
-		own := f.ObjectID == f.TransactionID
-		if own || !voided[f.TransactionID] {
-			first(g.credited, f)
+		own, list := f.ObjectID == f.TransactionID, g.credited[f.ObjectID]
+		if voided[f.TransactionID] && !own ||
+			slices.ContainsFunc(list, func(known *stripe.Fact) bool { return known.TransactionID == f.TransactionID }) {
+			continue
 		}
+		g.credited[f.ObjectID] = append(list, f)
 		if own && f.Amount > 0 && !voided[f.TransactionID] {
-			first(before, f)
+			i := g.invoice(f.ParentID)
+			i.credited = append(i.credited, f)
 		}
-	}
-	for _, id := range sortedKeys(before) {
-		i := g.invoice(before[id].ParentID)
-		i.credited = append(i.credited, before[id])
 	}
 }
 
@@ -101,9 +94,9 @@ func creditedLines(note *stripe.Fact, products map[string]string) parts {
 	return lines
 }
 
-// creditNotes returns what a credit note says of each refund that one was issued for.
-func (b *books) creditNotes() map[string]*stripe.Fact {
-	var notes map[string]*stripe.Fact
+// creditNotes returns what credit notes say of each refund that applies to any.
+func (b *books) creditNotes() map[string][]*stripe.Fact {
+	var notes map[string][]*stripe.Fact
 	for _, g := range b.groups {
 		if notes == nil {
 			notes = g.credited
@@ -113,4 +106,32 @@ func (b *books) creditNotes() map[string]*stripe.Fact {
 		}
 	}
 	return notes
+}
+
+// applied is how much of a refund, or of its reversal, applies to one credit note, signed as the
+// entry is, and what of that is tax as the note states it.
+type applied struct {
+	note        *stripe.Fact
+	amount, tax int64
+}
+
+// apply divides an entry among the credit notes that it applies to, as far as they say; the first of
+// them that says no figure has all that is left.
+func apply(e *Entry, notes []*stripe.Fact) []applied {
+	var list []applied
+	left := e.Amount
+	for _, note := range notes {
+		amount := left
+		if note.Amount > 0 && note.ObjectID != note.TransactionID {
+			amount = min(note.Amount, max(left, -left))
+			if e.Amount < 0 {
+				amount = -amount
+			}
+		}
+		if amount != 0 {
+			list = append(list, applied{note: note, amount: amount})
+			left -= amount
+		}
+	}
+	return list
 }

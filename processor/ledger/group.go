@@ -25,7 +25,7 @@ type group struct {
 	movements []*stripe.Fact            // refunds, reversals, disputes, and figures
 	settled   map[string][]*stripe.Fact // what Stripe's balance says, by object
 	notes     []*stripe.Fact            // what credit notes say
-	credited  map[string]*stripe.Fact   // by refund: what the credit note says that it was made by
+	credited  map[string][]*stripe.Fact // by refund: what the credit notes say that it applies to
 	detached  map[string]*stripe.Fact   // by invoice payment: that it was taken off its invoice
 	search    *join.Search
 	credit    *credit // nil: not asked for yet

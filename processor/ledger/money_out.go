@@ -434,7 +434,7 @@ func (b *books) bookDisputes(g *group) {
 // there is none, unless it is the one that the buyer saw. What goes back of a payment that failed
 // has that payment's own tax. A refund of a credit note has the tax that the note states, and all
 // others share what that leaves.
-func (b *books) shareTax(s *sale, notes map[string]*stripe.Fact) {
+func (b *books) shareTax(s *sale, notes map[string][]*stripe.Fact) {
 	slices.SortFunc(s.out, func(x, y moneyOut) int {
 		e, f := &b.entries[x.index], &b.entries[y.index]
 		return cmp.Or(
@@ -448,38 +448,46 @@ func (b *books) shareTax(s *sale, notes map[string]*stripe.Fact) {
 	for _, m := range s.out {
 		e := &b.entries[m.index]
 		of := pool{e.Currency, m.failed}
-		p := s.paid[of]
-		if p == nil || p.tax == 0 || e.Amount == 0 || statesTax(notes[e.ObjectID], e) {
+		p, left := s.paid[of], e.Amount
+		for _, a := range s.applied[m.index] {
+			if statesTax(a.note, e) {
+				left -= a.amount
+			}
+		}
+		if p == nil || p.tax == 0 || left == 0 {
 			continue
 		}
 		before := back[of]
-		back[of] = before - e.Amount
+		back[of] = before - left
 		tax, due := p.tax-min(stated[of].tax, p.tax), max(0, p.amount-p.beyond-stated[of].amount)
 		share := func(went int64) int64 { return stripe.Share(tax, min(max(went-p.beyond, 0), due), due) }
-		e.Tax, e.TaxDerived = share(before)-share(before-e.Amount), true
+		e.Tax, e.TaxDerived = e.Tax+share(before)-share(before-left), true
 	}
 }
 
-// statesTax reports whether the credit note of an entry states its tax.
+// statesTax reports whether a credit note that an entry applies to states its tax.
 func statesTax(note *stripe.Fact, e *Entry) bool {
-	return note != nil && note.Total > 0 && note.Currency == e.Currency
+	return note.Total > 0 && note.Currency == e.Currency
 }
 
 // takeStatedTax gives the refunds of credit notes, in order of time, the tax that their notes
 // state, each its share of its note's, but together never more than was paid, if that is known. It
 // returns what they took.
-func (b *books) takeStatedTax(s *sale, notes map[string]*stripe.Fact) map[pool]paid {
+func (b *books) takeStatedTax(s *sale, notes map[string][]*stripe.Fact) map[pool]paid {
 	if len(notes) == 0 {
 		return nil
 	}
 	taken := map[pool]paid{}
 	went := map[string]int64{} // by note
+	s.applied = map[int][]applied{}
 	for _, m := range s.out {
 		e := &b.entries[m.index]
-		of, note := pool{e.Currency, m.failed}, notes[e.ObjectID]
-		if e.Amount == 0 || !statesTax(note, e) {
+		of := pool{e.Currency, m.failed}
+		list := apply(e, notes[e.ObjectID])
+		if len(list) == 0 {
 			continue
 		}
+		s.applied[m.index] = list
 		p := s.paid[of]
 		switch {
 		case p == nil && len(s.paid) > 0:
@@ -487,14 +495,23 @@ func (b *books) takeStatedTax(s *sale, notes map[string]*stripe.Fact) map[pool]p
 		case p == nil:
 			p = &paid{tax: math.MaxInt64} // nothing is known of that
 		}
-		before := went[note.TransactionID]
-		went[note.TransactionID] = before - e.Amount
-		share := func(went int64) int64 { return stripe.Share(note.Tax, min(max(went, 0), note.Total), note.Total) }
-		was, all := taken[of], taken[of]
-		all.amount -= e.Amount
-		all.tax += share(before-e.Amount) - share(before)
-		e.Tax = min(was.tax, p.tax) - min(all.tax, p.tax)
-		taken[of] = all
+		for n := range list {
+			a := &list[n]
+			if !statesTax(a.note, e) {
+				continue
+			}
+			before := went[a.note.TransactionID]
+			went[a.note.TransactionID] = before - a.amount
+			share := func(went int64) int64 {
+				return stripe.Share(a.note.Tax, min(max(went, 0), a.note.Total), a.note.Total)
+			}
+			was, all := taken[of], taken[of]
+			all.amount -= a.amount
+			all.tax += share(before-a.amount) - share(before)
+			a.tax = min(was.tax, p.tax) - min(all.tax, p.tax)
+			e.Tax += a.tax
+			taken[of] = all
+		}
 	}
 	return taken
 }

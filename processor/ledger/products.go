@@ -154,25 +154,37 @@ func (p *payment) sold(invoices []*invoice) parts {
 	return soldBy(p.charged)
 }
 
-// creditedParts returns for which products each refund was made whose credit note names lines of
-// its invoice.
-func (b *books) creditedParts(notes map[string]*stripe.Fact) map[string]parts {
+// lineProducts returns the products of all invoices' lines, by the ids of the lines, if there are
+// credit notes.
+func (b *books) lineProducts(notes map[string][]*stripe.Fact) map[string]string {
 	if len(notes) == 0 {
 		return nil
 	}
-	products := map[string]string{} // by line
+	products := map[string]string{}
 	for _, g := range b.groups {
 		for _, i := range g.invoices {
 			productsOf(products, i.facts)
 		}
 	}
-	credited := make(map[string]parts, len(notes))
-	for _, f := range notes {
-		if lines := creditedLines(f, products); lines.named() {
-			credited[f.ObjectID] = lines
+	return products
+}
+
+// creditedParts returns the parts of an entry that credit notes state, by the lines for which they
+// were issued.
+func (s *sale) creditedParts(e *Entry, index int, products map[string]string) parts {
+	var sum parts
+	for _, a := range s.applied[index] {
+		lines := creditedLines(a.note, products)
+		if !lines.named() {
+			continue
 		}
+		net := a.amount - a.tax
+		if !statesTax(a.note, e) {
+			net = stripe.Share(e.net(), a.amount, e.Amount)
+		}
+		sum = sum.plus(lines.divide(net))
 	}
-	return credited
+	return sum
 }
 
 // shareProducts gives every movement of a sale its parts. Where a credit note says for which lines
@@ -180,29 +192,30 @@ func (b *books) creditedParts(notes map[string]*stripe.Fact) map[string]parts {
 // in order of time, the share of all that went back by then, less the shares before it. So nothing
 // is left of any product once all of the sale went back, whatever movements it went back by. What
 // goes back of a payment that failed is of that payment's products.
-func (b *books) shareProducts(s *sale, credited map[string]parts) {
-	if !s.named && len(credited) == 0 {
+func (b *books) shareProducts(s *sale, products map[string]string) {
+	if !s.named && len(s.applied) == 0 {
 		return
 	}
 	left := maps.Clone(s.sold)
+	credited := map[int]parts{}
 	for _, m := range s.out {
 		e := &b.entries[m.index]
-		if by := credited[e.ObjectID]; by != nil {
-			e.divide(by)
+		if by := s.creditedParts(e, m.index, products); by != nil {
+			credited[m.index] = by
 			of := pool{e.Currency, m.failed}
-			left[of] = left[of].plus(e.parts())
+			left[of] = left[of].plus(by)
 		}
 	}
 	back := map[pool]int64{} // negative
 	for _, m := range s.out {
-		e := &b.entries[m.index]
-		if credited[e.ObjectID] != nil {
-			continue
-		}
+		e, by := &b.entries[m.index], credited[m.index]
 		of := pool{e.Currency, m.failed}
-		before := back[of]
-		back[of] = before + e.net()
-		e.setProducts(s.proportions(left, of).between(before, before+e.net()))
+		if net := e.net() - by.sum(); net != 0 || by == nil {
+			before := back[of]
+			back[of] = before + net
+			by = by.plus(s.proportions(left, of).between(before, before+net))
+		}
+		e.setProducts(by)
 	}
 }
 

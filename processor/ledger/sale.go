@@ -14,6 +14,7 @@ type sale struct {
 	known                            parts          // of a payment that is only known by its refunds
 	named                            bool           // some product is
 	out                              []moneyOut
+	applied                          map[int][]applied // by the entry's place: to which credit notes it applies
 }
 
 // pool is what the money that goes back is taken from, in one currency: a payment that the failure

@@ -1,6 +1,7 @@
 package stripe
 
 import (
+	"maps"
 	"slices"
 
 	"tributary/processor/identity"
@@ -19,6 +20,7 @@ import (
 //     Stripe is booked under the invoice.
 //   - A credit note may be voided, which takes that back: it writes both, whichever event came
 //     first.
+//   - A refund may apply to it in part, and to several credit notes (amount_refunded).
 //   - Its lines may name lines of the invoice: then what it refunds goes back for their products.
 //   - It states its own tax, which need not be the invoice's share: none for a line without tax.
 //   - Of an invoice that is open it first lessens what is due (pre_payment_amount), and with it the
@@ -34,21 +36,21 @@ func readCreditNote(ev *event, cn object) {
 	ev.name(identity.Object, invoice, identity.Customer, cn.customer(), "credit_note.customer")
 	ev.name(identity.Movement, cn.id("refund"), identity.Object, invoice, "credit_note.refund")
 	outside := cn.integer("out_of_band_amount")
-	refunds := []string{cn.id("refund")}
+	before := cn.beforePayment()
+	figures := map[string]int64{cn.id("refund"): 0}
 	for _, re := range cn.array("refunds") {
 		if re.present() {
 			ev.name(identity.Movement, re.id("refund"), identity.Object, invoice, "credit_note.refunds")
-			refunds = append(refunds, re.id("refund"))
+			figures[re.id("refund")] += re.integer("amount_refunded")
 		}
 		if re.present() && re.is("type", "payment_record_refund") {
 			outside += re.integer("amount_refunded")
 		}
 	}
-	before := cn.beforePayment()
 	if outside != 0 || before != 0 {
-		refunds = append(refunds, id)
+		figures[id] = before
 	}
-	ev.credited(cn, invoice, refunds, before)
+	ev.credited(cn, invoice, figures)
 	if outside == 0 {
 		return
 	}
@@ -81,8 +83,9 @@ func (o object) beforePayment() int64 {
 }
 
 // credited notes for which lines of its invoice a credit note was issued, and what of it is tax,
-// under each of its refunds; and what of it was before payment under itself.
-func (ev *event) credited(cn object, invoice string, refunds []string, before int64) {
+// under each of its refunds, with the figure of each: how much of the refund applies to the note, 0
+// for all; and under itself what of it was before payment.
+func (ev *event) credited(cn object, invoice string, figures map[string]int64) {
 	lines, total := cn.creditedLines(), int64(0)
 	tax, stated := cn.creditedTax()
 	if stated {
@@ -91,20 +94,14 @@ func (ev *event) credited(cn object, invoice string, refunds []string, before in
 	if len(lines) == 0 && total == 0 {
 		return
 	}
-	slices.Sort(refunds)
-	for _, id := range slices.Compact(refunds) {
-		if id == "" {
-			continue
+	for _, id := range slices.Sorted(maps.Keys(figures)) {
+		if id != "" {
+			ev.fact(Fact{
+				ObjectID: id, Kind: Credited, Source: FromCreditNote, OccurredAt: ev.created, ParentID: invoice,
+				TransactionID: cn.text("id"), Certain: !cn.is("status", "void"),
+				Currency: cn.mustCurrency("currency"), Amount: figures[id], Total: total, Tax: tax, Lines: lines,
+			})
 		}
-		f := Fact{
-			ObjectID: id, Kind: Credited, Source: FromCreditNote, OccurredAt: ev.created, ParentID: invoice,
-			TransactionID: cn.text("id"), Certain: !cn.is("status", "void"),
-			Currency: cn.mustCurrency("currency"), Total: total, Tax: tax, Lines: lines,
-		}
-		if id == f.TransactionID {
-			f.Amount = before
-		}
-		ev.fact(f)
 	}
 }
 

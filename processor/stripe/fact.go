@@ -99,6 +99,9 @@ type Fact struct {
 	Certain  bool
 	Currency string // lower case
 
+	// Amount of Credited is how much of the refund applies to the credit note, 0 for all of it; under the
+	// note itself it is what the note took off before payment.
+	//
 	// Tax, Shipping and Discount of an invoice, a payment intent, and a session that is not paid, are
 	// those of its whole Total; of any other payment those of Amount.
 	Amount, Tax, Shipping, Discount int64
