@@ -17,7 +17,7 @@ import (
 // Of the ids that vendors make few are refused, of names that people make up few are taken, and of
 // what is computed from something known nothing is, in any of the forms below.
 func TestUnguessableShares(t *testing.T) {
-	const tries = 5_000
+	const tries = 2_000
 	rng := rand.New(rand.NewPCG(1, 2))
 	share := func(kind string, most float64, taken bool, id func() string) {
 		t.Helper()
