@@ -30,16 +30,24 @@ AS WITH
         FINAL
         WHERE (workspace = {workspace:String}) AND (status = 'booked') AND (amount != 0) AND (livemode = {livemode:Bool}) AND (kind = 'payment') AND (visitor_id != '') AND (occurred_at >= {from:DateTime('UTC')}) AND (occurred_at < {to:DateTime('UTC')})
     ),
+    visits AS
+    (
+        SELECT arrayJoin(arraySplit((place, is_first) -> is_first, arrayMap(touch -> toUInt16(bitAnd(touch, 65535)), touches), arrayMap((touch, before) -> (bitShiftRight(touch, 64) != bitShiftRight(before, 64)), touches, arrayPushFront(arrayPopBack(touches), touches[1])))) AS places
+        FROM
+        (
+            SELECT arraySort(groupArray(bitOr(bitShiftLeft(toUInt128(visitor), 64), toUInt128(touch)))) AS touches
+            FROM touched
+            GROUP BY visitor % 256
+        )
+    ),
     paths AS
     (
         SELECT
-            arraySort(groupArray(touch)) AS sorted,
-            arrayLastIndex(touch -> (bitAnd(touch, 65535) = 65535), sorted) AS last_sale,
+            arrayLastIndex(place -> (place = 65535), places) AS last_sale,
             last_sale > 0 AS bought,
-            arrayCompact(arrayFilter(place -> (place NOT IN (0, 65535)), arrayMap(touch -> toUInt16(bitAnd(touch, 65535)), if(bought, arraySlice(sorted, 1, last_sale), sorted)))) AS channels
-        FROM touched
-        GROUP BY visitor
-        HAVING notEmpty(channels)
+            arrayCompact(arrayFilter(place -> (place NOT IN (0, 65535)), if(bought, arraySlice(places, 1, last_sale), places))) AS channels
+        FROM visits
+        WHERE notEmpty(channels)
     ),
     steps AS
     (

@@ -369,3 +369,5 @@ ALTER TABLE invoice_periods
 ALTER TABLE invoice_periods_mv MODIFY QUERY
 INSERT INTO invoice_periods (workspace, livemode, invoice_id, whole, shipping, more, lines, version)
 ALTER TABLE invoice_periods
+-- 0074_paths_by_sorting.sql
+CREATE OR REPLACE VIEW channel_effects AS
