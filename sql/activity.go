@@ -58,6 +58,9 @@ type activity struct {
 	View          bool
 	EntriesOnly   bool        // the question counts entries alone
 	FirstSales    *FirstSales // which lists tell first sales; nil: all payments do
+	Counted       bool        // clicks and their visitors are counted before they stand beside leads and entries
+	Unit          bool        // they are counted by the question's unit of time, too
+	Whole         bool        // the time is whole days, UTC, and nothing else of a click's time is asked
 	Narrow        bool        // first sales are looked up of those buyers alone who did something in the time
 	Named         string      // the dimension that names the rows; empty: none
 	Read          []dimension // those that name rows or filter them
@@ -65,6 +68,31 @@ type activity struct {
 	Checked       bool        // there may be a filter by a dimension that does not exist
 	People, Rates string      // what to read; Rates is empty in USD
 }
+
+// UnitOf returns the begin of the question's unit of time that has a time of day; empty without
+// units.
+func (a activity) UnitOf(column string) string {
+	if !a.Unit {
+		return ""
+	}
+	return strings.Replace(startOfUnit, "(at,", "("+column+",", 1)
+}
+
+// startOfUnit is how a question counts by units of time.
+const startOfUnit = "toDateTime(dateTrunc({unit:String}, toDateTime(at, 'UTC'), {timezone:String}), {timezone:String})"
+
+// counted rewrites a question that asks of clicks only how many they are, and of how many visitors,
+// so that it adds up what activity has counted. Each name and each unit has one row of clicks, so
+// visitors may be added.
+var counted = strings.NewReplacer(
+	"countIf(what = 'click')", "sum(clicks_counted)",
+	"uniqIf(visitor, what = 'click')", "sum(visitors_counted)",
+	"0 AS visitor, 0 AS quantity", "0 AS clicks_counted, 0 AS visitors_counted, 0 AS quantity",
+	"what, visitor, quantity", "what, clicks_counted, visitors_counted, quantity",
+)
+
+// singleClicks is what is left in a question that asks more of clicks.
+var singleClicks = regexp.MustCompile(`\bvisitor\b|'click'`)
 
 // activityView returns the text of the view.
 func activityView() (string, error) {
@@ -132,12 +160,22 @@ func (q Question) Statement(values map[string]string, of Known) (string, error) 
 	if narrow(values, of.Large) {
 		a.Narrow, a.People = true, chosenLeads(a.People)
 	}
-	a.EntriesOnly = entriesOnly.MatchString(q.Text[call[1]:])
+	before, after := q.Text[:call[0]], q.Text[call[1]:]
+	a.EntriesOnly = entriesOnly.MatchString(after)
+	if of.Large && !a.EntriesOnly {
+		b, c := counted.Replace(before), counted.Replace(after)
+		a.Counted = !singleClicks.MatchString(withoutComments(b + c))
+		if a.Counted {
+			a.Unit = strings.Contains(before, startOfUnit)
+			a.Whole = !a.Unit && wholeDays(values)
+			before, after = b, c
+		}
+	}
 	text, err := a.render()
 	if err != nil {
 		return "", err
 	}
-	return q.Text[:call[0]] + "(\n" + text + "\n)" + q.Text[call[1]:], nil
+	return before + "(\n" + text + "\n)" + after, nil
 }
 
 // activityOf returns what a question with these arguments and values needs of activity, and reports
@@ -205,6 +243,11 @@ func narrow(values map[string]string, large bool) bool {
 	from, err := time.Parse(time.DateTime, values["from"])
 	to, err2 := time.Parse(time.DateTime, values["to"])
 	return large && err == nil && err2 == nil && to.Sub(from) <= narrowUntil
+}
+
+// wholeDays reports whether the time begins and ends at midnight UTC.
+func wholeDays(values map[string]string) bool {
+	return strings.HasSuffix(values["from"], " 00:00:00") && strings.HasSuffix(values["to"], " 00:00:00")
 }
 
 // chosenLeads returns the text of people or public_leads for those who were reported in the time:

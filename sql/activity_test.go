@@ -35,6 +35,47 @@ func TestViewsOfTemplates(t *testing.T) {
 	}
 }
 
+// Of a large workspace clicks are counted before they stand beside leads and entries, where a question
+// asks no more of them.
+func TestCountedStatement(t *testing.T) {
+	const byName, byUnit, beside = "groupArray(visitor)", "toDateTime(clicked, 'UTC')", "countIf(what = 'click')"
+	const within = "clicked >= {from:DateTime('UTC')}"
+	for _, c := range []struct {
+		question, dimension, from string
+		large                     bool
+		has, hasNot               []string
+	}{
+		{"breakdown", "affiliate", "2026-01-01 00:00:00", true, []string{byName}, []string{byUnit, beside, within}},
+		{"breakdown", "affiliate", "2026-01-01 00:00:01", true, []string{byName, within}, []string{byUnit, beside}},
+		{"breakdown", "", "2026-01-01 00:00:00", true, []string{"uniq(visitor)"}, []string{byName, byUnit, beside, within}},
+		{"breakdown", "affiliate", "2026-01-01 00:00:00", false, []string{beside, within}, []string{byName}},
+		{"trend", "", "2026-01-01 00:00:00", true, []string{byUnit, within, "uniq(visitor)"}, []string{byName, beside}},
+		{"funnel", "", "2026-01-01 00:00:00", true, []string{"uniq(visitor)"}, []string{byName, byUnit, beside, within}},
+		{"return_on_spend", "channel", "2026-01-01 00:00:00", true, []string{"a.what = 'click'", within}, []string{byName}},
+		{"new_and_returning", "", "2026-01-01 00:00:00", true, nil, []string{byName, byUnit, "uniq(visitor)"}},
+	} {
+		q, err := AskQuestion(c.question)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := q.Statement(map[string]string{"from": c.from, "to": "2026-02-01 00:00:00", "currency": "usd",
+			"dimension": c.dimension}, Known{Large: c.large})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range c.has {
+			if !strings.Contains(text, part) {
+				t.Errorf("%s %q from %s, large %t, has no %s", c.question, c.dimension, c.from, c.large, part)
+			}
+		}
+		for _, part := range c.hasNot {
+			if strings.Contains(text, part) {
+				t.Errorf("%s %q from %s, large %t, has %s", c.question, c.dimension, c.from, c.large, part)
+			}
+		}
+	}
+}
+
 // A statement has of activity what its values need. TestQuestionsAgree compares its answers.
 func TestStatement(t *testing.T) {
 	values := func(pairs ...string) map[string]string {

@@ -8,6 +8,41 @@ view is a new migration with this text (TestActivityView). */ -}}
             e.day > r.until, NULL,
             CAST(roundBankers(toDecimal256(e.net_usd, 24) / nullIf(r.usd, 0), 6), 'Nullable(Decimal(38, 6))')
         ){{else}}CAST(e.net_usd, 'Nullable(Decimal(38, 6))'){{end}}{{end -}}
+{{define "filters"}}{{- if .Checked}}
+WHERE NOT throwIf(
+        {{if .View}}{dimension:String} NOT IN ('', 'program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device', 'product')
+            OR {{end}}notEmpty(arrayFilter(
+                given -> given NOT IN ('program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device', 'product'),
+                arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))})))),
+        'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device, product')
+    {{- if .View}}
+    -- Each if is decided before reading, so that columns which only other filters need are not read.{{end}}
+    {{- range .Only}}
+    AND if(mapContains({only:Map(String, Array(String))}, '{{.}}'), has({only:Map(String, Array(String))}['{{.}}'], {{.}}), true){{end}}
+    {{- range .Without}}
+    AND if(mapContains({without:Map(String, Array(String))}, '{{.}}'), NOT has({without:Map(String, Array(String))}['{{.}}'], {{.}}), true){{end}}{{end}}{{end -}}
+{{define "open clicks"}}    FROM clicks AS c FINAL
+    WHERE workspace = {workspace:String} AND click_id >= looked_up.2 AND click_id <= looked_up.3 AND NOT is_bot AND clicked_at >= {from:DateTime('UTC')} AND clicked_at < {to:DateTime('UTC')}
+        AND has(open, toDate(clicked_at)) AND identity(click_id) NOT IN -- identity: the index cannot help, and searching it takes longer
+        (
+            SELECT arrayJoin(arrayFold(
+                (known, click) -> if(click.1 > known.1 + toIntervalHour(1), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))),
+                arraySort(groupArray((clicked_at, click_id))),
+                (toDateTime64(0, 3, 'UTC'), []::Array(FixedString(16)))).2)
+            FROM clicks FINAL
+            ARRAY JOIN if(foreign_id = '', [visitor_link], [visitor_link, sipHash64('foreign', foreign_id)]) AS arrival
+            WHERE workspace = {workspace:String} AND click_id >= looked_up.2 AND click_id <= looked_up.3 AND NOT is_bot AND clicked_at < {to:DateTime('UTC')}
+                AND has(arrayConcat(open, arrayMap(day -> day - 1, open)), toDate(clicked_at))
+            GROUP BY arrival
+            HAVING count() > 1
+        ){{end -}}
+{{define "listed clicks"}}    FROM clicks_by_day FINAL
+    ARRAY JOIN
+        {{if not .Whole}}counted.at AS clicked, {{end}}counted.visitor AS who{{range .Read}}{{if .Listed}},
+        {{if $.View}}if({dimension:String} = '{{.Name}}' OR mapContains({only:Map(String, Array(String))}, '{{.Name}}') OR mapContains({without:Map(String, Array(String))}, '{{.Name}}'), counted.{{.Name}}, unread){{else}}counted.{{.Name}}{{end}} AS of_{{.Name}}{{end}}{{end}}
+    WHERE workspace = {workspace:String} AND dimension = '' AND value = ''
+        AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - 1) AND NOT has(open, day){{if not .Whole}}
+        AND clicked >= {from:DateTime('UTC')} AND clicked < {to:DateTime('UTC')}{{end}}{{end -}}
 {{if not .EntriesOnly}}WITH
     {{if .View}}if({stored:Bool},
         {{end}}(
@@ -32,44 +67,52 @@ view is a new migration with this text (TestActivityView). */ -}}
                 AND clicked_at >= toDateTime64({from:DateTime('UTC')}, 3, 'UTC') - toIntervalDay(2) AND clicked_at < {to:DateTime('UTC')}
         )){{end}} AS looked_up,
     looked_up.1 AS open
+{{end}}{{if .Counted}}SELECT *
+FROM
+(
+SELECT
+    'click' AS what, {{if .Unit}}toDateTime64(start, 3, 'UTC'){{else}}toDateTime64(0, 3, 'UTC'){{end}} AS at, '' AS who,
+    {{if .Named}}sum(length(visitors)) AS clicks_counted, uniqArray(visitors){{else}}count() AS clicks_counted, uniq(visitor){{end}} AS visitors_counted, 0 AS quantity, '' AS sale_id, '' AS kind,
+    false AS attributed, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net, {{if .Named}}{{.Named}}{{else}}''{{end}} AS name
+FROM
+({{if .Named}}
+    -- The visitors of one name after those of another: uniq takes a third less time so, because one state stays in the processor's cache.
+    SELECT {{.Named}}, groupArray(visitor) AS visitors
+    FROM
+    ({{end}}
+    SELECT sipHash64(c.visitor) AS visitor{{with .UnitOf "clicked_at"}}, {{.}} AS start{{end}}{{range .Read}}, {{.OfClick}} AS {{.Name}}{{end}}
+{{template "open clicks" .}}
+    UNION ALL
+    SELECT who{{with .UnitOf "clicked"}}, {{.}}{{end}}{{range .Read}}, {{if .Listed}}of_{{.Name}}{{else}}''{{end}}{{end}}
+{{template "listed clicks" .}}
+{{- if .Named}}
+    ){{template "filters" .}}
+    GROUP BY {{.Named}}
+)
+GROUP BY {{.Named}}{{else}}
+){{template "filters" .}}{{if .Unit}}
+GROUP BY start{{end}}{{end}}
+HAVING clicks_counted > 0
+UNION ALL
 {{end}}SELECT
-    what, at, who, visitor, quantity, sale_id, kind, attributed, first_sale, net,
+    what, at, who, {{if .Counted}}0, 0{{else}}visitor{{end}}, quantity, sale_id, kind, attributed, first_sale, net,
     {{if .View}}{{range .Read}}if({dimension:String} = '{{.Name}}', {{.Name}}, {{end}}''{{range .Read}}){{end}}{{else if .Named}}{{.Named}}{{else}}''{{end}} AS name
 FROM
 (
-{{if not .EntriesOnly}}    SELECT
+{{if not .EntriesOnly}}{{if not .Counted}}    SELECT
         'click' AS what, c.clicked_at AS at, c.visitor AS who, sipHash64(c.visitor) AS visitor, 1 AS quantity, '' AS sale_id, '' AS kind,
         false AS attributed, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net{{range .Read}},
         {{.OfClick}} AS {{.Name}}{{end}}
-    FROM clicks AS c FINAL
-    WHERE workspace = {workspace:String} AND click_id >= looked_up.2 AND click_id <= looked_up.3 AND NOT is_bot AND clicked_at >= {from:DateTime('UTC')} AND clicked_at < {to:DateTime('UTC')}
-        AND has(open, toDate(clicked_at)) AND identity(click_id) NOT IN -- identity: the index cannot help, and searching it takes longer
-        (
-            SELECT arrayJoin(arrayFold(
-                (known, click) -> if(click.1 > known.1 + toIntervalHour(1), (click.1, known.2), (known.1, arrayPushBack(known.2, click.2))),
-                arraySort(groupArray((clicked_at, click_id))),
-                (toDateTime64(0, 3, 'UTC'), []::Array(FixedString(16)))).2)
-            FROM clicks FINAL
-            ARRAY JOIN if(foreign_id = '', [visitor_link], [visitor_link, sipHash64('foreign', foreign_id)]) AS arrival
-            WHERE workspace = {workspace:String} AND click_id >= looked_up.2 AND click_id <= looked_up.3 AND NOT is_bot AND clicked_at < {to:DateTime('UTC')}
-                AND has(arrayConcat(open, arrayMap(day -> day - 1, open)), toDate(clicked_at))
-            GROUP BY arrival
-            HAVING count() > 1
-        )
+{{template "open clicks" .}}
     UNION ALL
     {{if .View}}WITH arrayResize([]::Array(LowCardinality(String)), length(counted.at), '') AS unread
     {{end}}SELECT
         'click', toDateTime64(clicked, 3, 'UTC'), '', who, 1, '', '', false, false, NULL{{range .Read}}, {{if .Listed}}of_{{.Name}}{{else}}''{{end}}{{end}}
-    FROM clicks_by_day FINAL
-    ARRAY JOIN
-        counted.at AS clicked, counted.visitor AS who{{range .Read}}{{if .Listed}},
-        {{if $.View}}if({dimension:String} = '{{.Name}}' OR mapContains({only:Map(String, Array(String))}, '{{.Name}}') OR mapContains({without:Map(String, Array(String))}, '{{.Name}}'), counted.{{.Name}}, unread){{else}}counted.{{.Name}}{{end}} AS of_{{.Name}}{{end}}{{end}}
-    WHERE workspace = {workspace:String} AND dimension = '' AND value = ''
-        AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - 1) AND NOT has(open, day)
-        AND clicked >= {from:DateTime('UTC')} AND clicked < {to:DateTime('UTC')}
+{{template "listed clicks" .}}
     UNION ALL
-    SELECT
-        'lead', received_at, person, 0, quantity, '', '', false, false, NULL{{range .Read}}, {{.OfLead}}{{end}}
+{{end}}    SELECT
+        {{if .Counted}}'lead' AS what, received_at AS at, person AS who, quantity, '' AS sale_id, '' AS kind, false AS attributed, false AS first_sale,
+        CAST(NULL, 'Nullable(Decimal(38, 6))') AS net{{range .Read}}, {{.OfLead}} AS {{.Name}}{{end}}{{else}}'lead', received_at, person, 0, quantity, '', '', false, false, NULL{{range .Read}}, {{.OfLead}}{{end}}{{end}}
     FROM {{.People}}
     WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
         AND received_at >= {from:DateTime('UTC')} AND received_at < {to:DateTime('UTC')}
@@ -85,7 +128,7 @@ FROM
                 - toDecimal256(whole, 6) * (upto - own) / arraySum(e.product_net), 'Nullable(Decimal(38, 6))')),
                 e.products, arrayCumSum(e.product_net), e.product_net))) AS part
     {{end}}SELECT
-        'entry' AS what, e.occurred_at AS at, e.buyer AS who, 0 AS visitor, 0 AS quantity, e.sale_id AS sale_id, e.kind AS kind,
+        'entry' AS what, e.occurred_at AS at, e.buyer AS who, {{if not .Counted}}0 AS visitor, {{end}}0 AS quantity, e.sale_id AS sale_id, e.kind AS kind,
         e.match_rule NOT IN ('', 'none') AS attributed,
         {{with .FirstSales}}({{with .GainedText}}sipHash64(e.sale_id) IN ({{.}})
         OR {{end}}sipHash64(e.sale_id) IN
@@ -135,16 +178,5 @@ FROM
         FROM {{.Rates}}
     ) AS r ON e.reporting = r.reporting AND e.day >= r.day{{end}}
 )
-{{- if .Checked}}
-WHERE NOT throwIf(
-        {{if .View}}{dimension:String} NOT IN ('', 'program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device', 'product')
-            OR {{end}}notEmpty(arrayFilter(
-                given -> given NOT IN ('program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device', 'product'),
-                arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))})))),
-        'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device, product')
-    {{- if .View}}
-    -- Each if is decided before reading, so that columns which only other filters need are not read.{{end}}
-    {{- range .Only}}
-    AND if(mapContains({only:Map(String, Array(String))}, '{{.}}'), has({only:Map(String, Array(String))}['{{.}}'], {{.}}), true){{end}}
-    {{- range .Without}}
-    AND if(mapContains({without:Map(String, Array(String))}, '{{.}}'), NOT has({without:Map(String, Array(String))}['{{.}}'], {{.}}), true){{end}}{{end}}
+{{- template "filters" .}}{{if .Counted}}
+){{end}}
