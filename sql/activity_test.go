@@ -47,11 +47,13 @@ func TestCountedStatement(t *testing.T) {
 	}{
 		{"breakdown", "affiliate", "2026-01-01 00:00:00", true, []string{byName}, []string{byUnit, beside, within}},
 		{"breakdown", "affiliate", "2026-01-01 00:00:01", true, []string{byName, within}, []string{byUnit, beside}},
-		{"breakdown", "", "2026-01-01 00:00:00", true, []string{"uniq(visitor)"}, []string{byName, byUnit, beside, within}},
+		{"breakdown", "", "2026-01-01 00:00:00", true, []string{"uniq(visitor)"},
+			[]string{byName, byUnit, beside, within}},
 		{"breakdown", "affiliate", "2026-01-01 00:00:00", false, []string{beside, within}, []string{byName}},
 		{"trend", "", "2026-01-01 00:00:00", true, []string{byUnit, within, "uniq(visitor)"}, []string{byName, beside}},
 		{"funnel", "", "2026-01-01 00:00:00", true, []string{"uniq(visitor)"}, []string{byName, byUnit, beside, within}},
-		{"return_on_spend", "channel", "2026-01-01 00:00:00", true, []string{"a.what = 'click'", within}, []string{byName}},
+		{"return_on_spend", "channel", "2026-01-01 00:00:00", true, []string{"a.what = 'click'", within},
+			[]string{byName}},
 		{"new_and_returning", "", "2026-01-01 00:00:00", true, nil, []string{byName, byUnit, "uniq(visitor)"}},
 	} {
 		q, err := AskQuestion(c.question)
