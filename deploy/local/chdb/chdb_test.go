@@ -234,6 +234,7 @@ func TestRequestsAreApart(t *testing.T) {
 			t.Fatalf("with compatibility the analyzer is enabled: %q", answer)
 		}
 		post(t, "param_x=5", "SELECT {x:Int8}")
+		post(t, "max_query_size=10", "SELECT 1") // too small for the statement that takes it back
 	}
 	var wait sync.WaitGroup
 	for range 16 {

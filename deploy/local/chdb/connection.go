@@ -18,6 +18,7 @@ type connection struct {
 	// connection finds in system.processes what runs on this one.
 	tag      string
 	database string
+	settings settings
 	// changesSeen is Engine.databasesChanged when the database was entered.
 	changesSeen uint64
 	readOnly    bool

@@ -117,30 +117,22 @@ func (e *Engine) run(w http.ResponseWriter, r *http.Request, q *request) {
 		}
 	}
 	started := time.Now()
-	c, err := e.acquire(r.Context(), q.readOnly, q.database)
+	wanted := q.settingsBeside(e.usual)
+	c, err := e.acquire(r.Context(), q.readOnly, q.database, wanted)
 	if err != nil {
 		e.writeError(w, r, err)
 		return
 	}
 	defer func() { e.release(c) }()
-	if c, err = e.enter(c, q.database); err != nil {
+	// DEFAULT is the engine's own value, not that of a profile, and what compatibility changed is
+	// not taken back by it.
+	_, others := q.settings["compatibility"]
+	lasting := wanted.set == "" || !others && e.usersXML == ""
+	if c, err = e.prepare(c, q.database, wanted); err != nil {
 		e.writeError(w, r, err)
 		return
 	}
-	set, reset := q.settingsStatements(e.usual)
-	if set != "" {
-		if err := c.exec(set); err != nil {
-			c.spoiled = true // part of the settings may have been applied
-			e.writeError(w, r, err)
-			return
-		}
-		defer func() {
-			// DEFAULT is the engine's own value, not that of a profile, and what compatibility changed is
-			// not taken back by it.
-			_, others := q.settings["compatibility"]
-			c.spoiled = c.spoiled || others || e.usersXML != "" || c.exec(reset) != nil
-		}()
-	}
+	c.spoiled = c.spoiled || !lasting
 	stop := e.killWhenDone(r.Context(), c)
 	defer stop()
 	if q.insert != nil {
@@ -154,7 +146,8 @@ func (e *Engine) runQuery(w http.ResponseWriter, r *http.Request, q *request, c 
 	found, word := c.classify(q.text), firstWord(q.text)
 	// USE, SET and temporary tables change the session, and on a server a request without session_id
 	// has one of its own.
-	changesSession := found.class == classControl || strings.Contains(strings.ToUpper(q.text), "TEMPORARY")
+	changesSession := found.class == classControl ||
+		found.class != classReadOnly && strings.Contains(strings.ToUpper(q.text), "TEMPORARY")
 	if err := e.refuseQuery(r, q, found, word, changesSession); err != nil {
 		e.writeError(w, r, err)
 		return

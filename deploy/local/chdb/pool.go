@@ -32,9 +32,10 @@ func (e *Engine) connect(readOnly bool) (*connection, error) {
 	return c, nil
 }
 
-// acquire lends a connection, preferring one whose current database is the
-// wanted one, and waits while all slots are taken.
-func (e *Engine) acquire(ctx context.Context, readOnly bool, database string) (*connection, error) {
+// acquire lends a connection, and waits while all slots are taken. It prefers one that has the
+// wanted settings and database, and else takes the one that has waited longest, so that each of the
+// few sets of settings that programs use keeps connections of its own.
+func (e *Engine) acquire(ctx context.Context, readOnly bool, database string, s settings) (*connection, error) {
 	timer := time.NewTimer(e.queueTimeout)
 	defer timer.Stop()
 	select {
@@ -53,10 +54,20 @@ func (e *Engine) acquire(ctx context.Context, readOnly bool, database string) (*
 		return nil, &Exception{Code: codeAborted, Message: "The engine is closed. (ABORTED)"}
 	}
 	e.running.Add(1)
-	chosen := -1
+	chosen, best := -1, -1
 	for i, c := range e.idle {
-		if c.readOnly == readOnly && (chosen < 0 || c.database == database) {
-			chosen = i
+		if c.readOnly != readOnly {
+			continue
+		}
+		fits := 0
+		if c.settings == s {
+			fits += 2
+		}
+		if c.database == database {
+			fits++
+		}
+		if fits > best {
+			chosen, best = i, fits
 		}
 	}
 	var c *connection
@@ -119,6 +130,34 @@ func (e *Engine) enter(c *connection, database string) (*connection, error) {
 	}
 	fresh.database, fresh.changesSeen = database, changes
 	return fresh, nil
+}
+
+// prepare gives the connection a database and settings. It keeps both for the next request, which
+// mostly wants the same: to set settings and to take them back costs as much as a small statement.
+// Like enter it may replace c, one whose settings cannot be taken back among them.
+func (e *Engine) prepare(c *connection, database string, s settings) (*connection, error) {
+	if c.settings != s && c.settings != (settings{}) {
+		if err := c.exec(c.settings.reset); err != nil {
+			fresh, openErr := e.connect(c.readOnly)
+			if openErr != nil {
+				c.spoiled = true
+				return c, err
+			}
+			c.close()
+			c = fresh
+		}
+		c.settings = settings{}
+	}
+	c, err := e.enter(c, database)
+	if err != nil || c.settings == s {
+		return c, err
+	}
+	if err := c.exec(s.set); err != nil {
+		c.spoiled = true // part of the settings may have been applied
+		return c, err
+	}
+	c.settings = s
+	return c, nil
 }
 
 // kill asks the engine to stop what runs on c, and returns when it has been

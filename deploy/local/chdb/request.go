@@ -131,9 +131,12 @@ func (q *request) readStatement(query string, body io.Reader) error {
 	return nil
 }
 
-// settingsStatements are the SET that applies those of the request's settings that a session does
-// not have anyway (usual), and the one that takes them back; empty when there are none.
-func (q *request) settingsStatements(usual map[string]string) (set, reset string) {
+// settings are what a request sets other than every session has it: the SET that applies it, and
+// the one that takes it back; empty when there is nothing.
+type settings struct{ set, reset string }
+
+// settingsBeside returns the settings of the request that a session does not have anyway (usual).
+func (q *request) settingsBeside(usual map[string]string) settings {
 	var names []string
 	_, all := q.settings["compatibility"] // changes what is usual
 	for name, value := range q.settings {
@@ -142,7 +145,7 @@ func (q *request) settingsStatements(usual map[string]string) (set, reset string
 		}
 	}
 	if len(names) == 0 {
-		return "", ""
+		return settings{}
 	}
 	sort.Strings(names)
 	var forward, back []string
@@ -150,7 +153,7 @@ func (q *request) settingsStatements(usual map[string]string) (set, reset string
 		forward = append(forward, name+" = "+quoteString(q.settings[name]))
 		back = append(back, name+" = DEFAULT")
 	}
-	return "SET " + strings.Join(forward, ", "), "SET " + strings.Join(back, ", ")
+	return settings{"SET " + strings.Join(forward, ", "), "SET " + strings.Join(back, ", ")}
 }
 
 func first(candidates ...string) string {

@@ -38,18 +38,34 @@ func (l *lexer) next() (token, bool) {
 		}
 		return token{'w', start, l.pos}, true
 	case c == '\'' || c == '"' || c == '`':
-		l.pos++
-		for l.pos < len(l.text) && l.text[l.pos] != c {
-			if l.text[l.pos] == '\\' {
-				l.pos++
-			}
-			l.pos++
-		}
-		l.pos = min(l.pos+1, len(l.text)) // a doubled quote reads as two tokens, which does no harm
+		l.closeQuote(c)
 		return token{'q', start, l.pos}, true
 	default:
 		l.pos++
 		return token{c, start, l.pos}, true
+	}
+}
+
+// closeQuote moves behind what is quoted from here on. Statements hold texts of hundreds of
+// kilobytes, so that it does not look at each byte. A doubled quote reads as two tokens, which does
+// no harm.
+func (l *lexer) closeQuote(quote byte) {
+	l.pos++
+	end := l.pos - 1 // of what is quoted, as far as that was looked for
+	for l.pos < len(l.text) {
+		if end < l.pos {
+			if end = strings.IndexByte(l.text[l.pos:], quote); end < 0 {
+				end = len(l.text)
+			} else {
+				end += l.pos
+			}
+		}
+		escape := strings.IndexByte(l.text[l.pos:end], '\\')
+		if escape < 0 {
+			l.pos = min(end+1, len(l.text))
+			return
+		}
+		l.pos = min(l.pos+escape+2, len(l.text))
 	}
 }
 
