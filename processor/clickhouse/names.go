@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -156,13 +157,8 @@ func (s *Store) cut(ctx context.Context, workspace string, of edgesOf, first []i
 func (s *Store) firstEdges(ctx context.Context, workspace string, nodes []identity.Node, condition string) (
 	[]identity.Edge, error,
 ) {
-	return Lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
-		keys, names := list(chunk)
-		return `SELECT key, target, source, at, carried FROM identities FINAL
-WHERE workspace = ? AND key IN (` + keys + `) ` + condition + ` ORDER BY key, target
-LIMIT ` + strconv.Itoa(identity.Most+1) + ` BY key, substring(target, 1, position(target, ':'))`,
-			[]any{workspace, names}
-	}, scanEdge)
+	return s.newest(ctx, workspace, nodes, condition+` ORDER BY key, target
+LIMIT `+strconv.Itoa(identity.Most+1)+` BY key, substring(target, 1, position(target, ':'))`, identity.Most)
 }
 
 // FirstNames returns what was reported first under those of the names that a click or a browser may
@@ -189,11 +185,81 @@ WHERE workspace = ? AND name IN (` + keys + `)`, []any{workspace, argument}
 const sorted = " SETTINGS optimize_read_in_order = 0"
 
 func (s *Store) identities(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	return s.newest(ctx, workspace, nodes, "ORDER BY key, target"+sorted, math.MaxInt)
+}
+
+// edgeRow is one row of an edge. Of several the one with the greatest version stands.
+type edgeRow struct {
+	identity.Edge
+	version uint64
+}
+
+// newest returns the edges of nodes as they stand. rest is the statement behind its condition on the
+// key, by which at least most rows of each name and type of target are read. It reads all rows of an
+// edge and drops those that have been replaced, which takes half as long as FINAL; FINAL is asked
+// where the rows do not say which of them stands (standing).
+func (s *Store) newest(ctx context.Context, workspace string, nodes []identity.Node, rest string, most int) (
+	[]identity.Edge, error,
+) {
+	rows, err := s.edgeRows(ctx, workspace, nodes, "", rest)
+	if err != nil {
+		return nil, err
+	}
+	edges, unsure := standing(rows, most)
+	if len(unsure) == 0 {
+		return edges, nil
+	}
+	rows, err = s.edgeRows(ctx, workspace, unsure, "FINAL", rest)
+	for i := range rows {
+		edges = append(edges, rows[i].Edge)
+	}
+	return edges, err
+}
+
+func (s *Store) edgeRows(ctx context.Context, workspace string, nodes []identity.Node, final, rest string) ([]edgeRow,
+	error) {
 	return Lookup(ctx, s, "identities", nodes, func(chunk []identity.Node) (string, []any) {
 		keys, names := list(chunk)
-		return `SELECT key, target, source, at, carried FROM identities FINAL
-WHERE workspace = ? AND key IN (` + keys + `) ORDER BY key, target` + sorted, []any{workspace, names}
-	}, scanEdge)
+		return `SELECT key, target, source, at, carried, version FROM identities ` + final + `
+WHERE workspace = ? AND key IN (` + keys + `) ` + rest, []any{workspace, names}
+	}, func(rows driver.Rows, r *edgeRow) error {
+		return rows.Scan((*string)(&r.A), (*string)(&r.B), &r.Source, &r.At, &r.Carried, &r.version)
+	})
+}
+
+// standing returns, of rows sorted by their names and targets, those with the greatest version of
+// each edge. unsure are names of which the rows do not say it: of two with one version FINAL and
+// merges keep the one that was inserted last; and where a name has more than most rows of one type
+// there may be more of them than were read.
+func standing(rows []edgeRow, most int) (edges []identity.Edge, unsure []identity.Node) {
+	edges = make([]identity.Edge, 0, len(rows))
+	for len(rows) > 0 {
+		begin, name, certain := len(edges), rows[0].A, true
+		var typ string
+		ofType := 0
+		for len(rows) > 0 && rows[0].A == name {
+			best, equal, n := rows[0], true, 1
+			for ; n < len(rows) && rows[n].A == name && rows[n].B == best.B; n++ {
+				switch r := &rows[n]; {
+				case r.version > best.version:
+					best, equal = *r, true
+				case r.version == best.version:
+					equal = equal && r.Source == best.Source && r.At.Equal(best.At) && r.Carried == best.Carried
+				}
+			}
+			if t := best.B.Type(); t != typ {
+				typ, ofType = t, 0
+			}
+			ofType += n
+			certain = certain && equal && ofType <= most
+			edges = append(edges, best.Edge)
+			rows = rows[n:]
+		}
+		if !certain {
+			edges, unsure = edges[:begin], append(unsure, name)
+		}
+	}
+	return edges, unsure
 }
 
 // Carried returns those of the edges that are known to have reached every sale that they concern,
