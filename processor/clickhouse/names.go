@@ -197,23 +197,84 @@ type edgeRow struct {
 // newest returns the edges of nodes as they stand. rest is the statement behind its condition on the
 // key, by which at least most rows of each name and type of target are read. It reads all rows of an
 // edge and drops those that have been replaced, which takes half as long as FINAL; FINAL is asked
-// where the rows do not say which of them stands (standing).
+// where the rows do not say which of them stands (standing), and of names of which they did not say
+// it lately: to read a million rows of one in vain takes long.
 func (s *Store) newest(ctx context.Context, workspace string, nodes []identity.Node, rest string, most int) (
 	[]identity.Edge, error,
 ) {
-	rows, err := s.edgeRows(ctx, workspace, nodes, "", rest)
-	if err != nil {
-		return nil, err
-	}
-	edges, unsure := standing(rows, most)
-	if len(unsure) == 0 {
-		return edges, nil
-	}
-	rows, err = s.edgeRows(ctx, workspace, unsure, "FINAL", rest)
+	nodes, doubtful := s.doubtful.among(workspace, nodes)
+	var edges, final []identity.Edge
+	lookups, lctx := errgroup.WithContext(ctx)
+	lookups.Go(func() (err error) { final, err = s.finalEdges(lctx, workspace, doubtful, rest); return err })
+	lookups.Go(func() error {
+		rows, err := s.edgeRows(lctx, workspace, nodes, "", rest)
+		if err != nil {
+			return err
+		}
+		var unsure []identity.Node
+		edges, unsure = standing(rows, most)
+		s.doubtful.add(workspace, unsure)
+		more, err := s.finalEdges(lctx, workspace, unsure, rest)
+		edges = append(edges, more...)
+		return err
+	})
+	err := lookups.Wait()
+	return append(edges, final...), err
+}
+
+func (s *Store) finalEdges(ctx context.Context, workspace string, nodes []identity.Node, rest string) ([]identity.Edge,
+	error) {
+	rows, err := s.edgeRows(ctx, workspace, nodes, "FINAL", rest)
+	edges := make([]identity.Edge, len(rows))
 	for i := range rows {
-		edges = append(edges, rows[i].Edge)
+		edges[i] = rows[i].Edge
 	}
 	return edges, err
+}
+
+// doubtfulNames are some names whose edges only FINAL told lately.
+type doubtfulNames struct {
+	mu    sync.Mutex
+	names map[nameOf]struct{}
+}
+
+type nameOf struct {
+	workspace string
+	name      identity.Node
+}
+
+// maxDoubtful bounds the memory of doubtfulNames.
+const maxDoubtful = 1000
+
+func (d *doubtfulNames) add(workspace string, names []identity.Node) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(names) == 0 {
+		return
+	}
+	if d.names == nil || len(d.names)+len(names) > maxDoubtful {
+		d.names = make(map[nameOf]struct{}) // those that are asked for often come again
+	}
+	for _, n := range names[:min(len(names), maxDoubtful)] {
+		d.names[nameOf{workspace, n}] = struct{}{}
+	}
+}
+
+// among returns the other nodes, and those that are such names.
+func (d *doubtfulNames) among(workspace string, nodes []identity.Node) (others, doubtful []identity.Node) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.names) == 0 {
+		return nodes, nil
+	}
+	others = slices.DeleteFunc(slices.Clone(nodes), func(n identity.Node) bool {
+		_, is := d.names[nameOf{workspace, n}]
+		if is {
+			doubtful = append(doubtful, n)
+		}
+		return is
+	})
+	return others, doubtful
 }
 
 func (s *Store) edgeRows(ctx context.Context, workspace string, nodes []identity.Node, final, rest string) ([]edgeRow,

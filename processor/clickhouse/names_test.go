@@ -72,18 +72,20 @@ WHERE workspace = 'w' AND (startsWith(key, 'object:') OR startsWith(key, 'custom
 	uncut := func(edges []identity.Edge) []identity.Edge {
 		return order(slices.DeleteFunc(slices.Clone(edges), func(e identity.Edge) bool { return e.A == many }))
 	}
-	if got, err := store.AllEdges(ctx, "w", nodes); err != nil || !slices.Equal(order(got), order(slices.Clone(want))) {
-		t.Errorf("all edges: %d, want %d (%v)", len(got), len(want), err)
-	}
-	got, err := store.Neighbours(ctx, "w", nodes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.Equal(uncut(got), uncut(want)) {
-		t.Errorf("edges of names that are not cut: %v, want %v", uncut(got), uncut(want))
-	}
-	cut := slices.DeleteFunc(slices.Clone(got), func(e identity.Edge) bool { return e.A != many })
-	if n := len(cut); n != identity.Most+1 || cut[n-1].Beyond != identity.Most+1 {
-		t.Errorf("%d edges of the name that is cut, the last of them %v", n, cut[n-1])
+	for range 2 { // the second time it is known for which names FINAL is needed
+		if got, err := store.AllEdges(ctx, "w", nodes); err != nil || !slices.Equal(order(got), order(slices.Clone(want))) {
+			t.Errorf("all edges: %d, want %d (%v)", len(got), len(want), err)
+		}
+		got, err := store.Neighbours(ctx, "w", nodes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(uncut(got), uncut(want)) {
+			t.Errorf("edges of names that are not cut: %v, want %v", uncut(got), uncut(want))
+		}
+		cut := slices.DeleteFunc(slices.Clone(got), func(e identity.Edge) bool { return e.A != many })
+		if n := len(cut); n != identity.Most+1 || cut[n-1].Beyond != identity.Most+1 {
+			t.Errorf("%d edges of the name that is cut, the last of them %v", n, cut[n-1])
+		}
 	}
 }

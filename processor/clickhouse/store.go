@@ -35,6 +35,7 @@ type Store struct {
 	answered                           answered
 	ledgerScan, revenueScan, ratesScan pace
 	unpaced                            bool // see OpenUnpaced
+	doubtful                           doubtfulNames
 	// encodes: blocks of clicks are encoded here. The driver takes them so over HTTP only, and does
 	// not compress them by LZ4 or ZSTD there.
 	encodes bool
