@@ -121,7 +121,7 @@ func (s *Store) InsertClicks(ctx context.Context, rows []ClickRow) error {
 		if part.pageViews {
 			table, columns = "page_views", pageViewColumns
 		}
-		if err := insertNative(ctx, s, clickSettings, table, columns, rows[:n]); err != nil {
+		if err := insertNative(ctx, s, table, columns, rows[:n]); err != nil {
 			return err
 		}
 		rows = rows[n:]

@@ -36,23 +36,15 @@ func byKey[R any](name string, get func(*R) map[string]string) column[R] {
 
 // insert writes rows as one block of one partition.
 func insert[R any](ctx context.Context, s *Store, table string, columns []column[R], rows []R) error {
-	return insertWith(ctx, s, insertSettings, table, columns, rows)
-}
-
-func insertWith[R any](ctx context.Context, s *Store, settings clickhouse.Settings, table string, columns []column[R],
-	rows []R,
-) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	return s.retry(ctx, table, "insert", func(ctx context.Context) error {
-		return insertOnce(ctx, s, settings, table, columns, rows)
+		return insertOnce(ctx, s, table, columns, rows)
 	})
 }
 
-func insertOnce[R any](ctx context.Context, s *Store, settings clickhouse.Settings, table string, columns []column[R],
-	rows []R,
-) error {
+func insertOnce[R any](ctx context.Context, s *Store, table string, columns []column[R], rows []R) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	known, err := s.columnTypes(ctx, table)
@@ -64,7 +56,7 @@ func insertOnce[R any](ctx context.Context, s *Store, settings clickhouse.Settin
 		s.types.Delete(table)
 		return err
 	}
-	batch, err := s.conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithSettings(settings),
+	batch, err := s.conn.PrepareBatch(clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings),
 		clickhouse.WithColumnNamesAndTypes(types)), insertStatement(table, columns))
 	if err != nil {
 		s.types.Delete(table)

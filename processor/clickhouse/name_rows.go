@@ -51,7 +51,7 @@ func (s *Store) InsertEdges(ctx context.Context, rows []EdgeRow) error {
 			both = append(both, back)
 		}
 	}
-	return insertNative(ctx, s, insertSettings, "identities", edgeColumns, both)
+	return insertNative(ctx, s, "identities", edgeColumns, both)
 }
 
 // firstNameColumns are those of first_names: the row of a name that was reported first stands, and
@@ -142,6 +142,6 @@ func (s *Store) InsertDeferred(ctx context.Context, rows []Deferred) error {
 				timed[i].at = time.Unix(0, 0)
 			}
 		}
-		return insertOnce(ctx, s, insertSettings, "deferred_names", deferredColumns, timed)
+		return insertOnce(ctx, s, "deferred_names", deferredColumns, timed)
 	})
 }

@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"cmp"
 	"fmt"
+	"math/big"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -11,6 +12,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"tributary/processor/identity"
+	"tributary/processor/ledger"
+	"tributary/processor/stripe"
 )
 
 // What is looked up without FINAL is what FINAL finds, and so what stays when parts are merged: of
@@ -86,6 +89,32 @@ WHERE workspace = 'w' AND (startsWith(key, 'object:') OR startsWith(key, 'custom
 		cut := slices.DeleteFunc(slices.Clone(got), func(e identity.Edge) bool { return e.A != many })
 		if n := len(cut); n != identity.Most+1 || cut[n-1].Beyond != identity.Most+1 {
 			t.Errorf("%d edges of the name that is cut, the last of them %v", n, cut[n-1])
+		}
+	}
+}
+
+// A row that is twice in one block is found once, before any merge.
+func TestRepeatedRowsOfABlock(t *testing.T) {
+	store, _ := testStore(t)
+	ctx, at := t.Context(), time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+	fact := FactRow{Workspace: "w", Fact: stripe.Fact{ObjectID: "pi_1", Kind: "payment", Source: "session",
+		EventID: "evt_1", CreatedAt: at, ReceivedAt: at, OccurredAt: at, Currency: "usd", Amount: 100}}
+	entry := ledger.Entry{Workspace: "w", ID: ledger.NewEntryID("w", true, "pi_1", "payment", ""), Livemode: true,
+		Kind: "payment", ObjectID: "pi_1", SaleID: "pi_1", OccurredAt: at, Currency: "usd", Amount: 100,
+		MatchCandidates: []string{}, Status: ledger.Booked, Version: ledger.VersionOf(big.NewInt(1))}
+	for _, insert := range []func() error{
+		func() error { return store.InsertFacts(ctx, []FactRow{fact, fact}) },
+		func() error { return store.InsertLedger(ctx, []ledger.Entry{entry, entry}) },
+	} {
+		if err := insert(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, table := range []string{"facts", "ledger", "revenue", "ledger_log", "ledger_written"} {
+		counts, err := Collect(ctx, store, table, "SELECT count() FROM "+table+" FINAL", nil,
+			func(rows driver.Rows, n *uint64) error { return rows.Scan(n) })
+		if err != nil || counts[0] != 1 {
+			t.Errorf("%s: %d rows are found (%v)", table, counts, err)
 		}
 	}
 }

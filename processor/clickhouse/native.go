@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
-	"maps"
 	"sync"
 	"time"
 
@@ -138,22 +137,10 @@ func (b *nativeBlock[R]) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// clickSettings leave it to merges to drop a row that is twice in one block. With
-// optimize_on_insert the engine copies all columns of each block row by row to look for such rows,
-// a third of what inserting clicks costs. Until then FINAL drops them: it assumes that a part has
-// no repetitions only if a merge has made the part.
-var clickSettings = func() clickhouse.Settings {
-	settings := maps.Clone(insertSettings)
-	settings["optimize_on_insert"] = 0
-	return settings
-}()
-
 // insertNative writes rows as one block of one partition.
-func insertNative[R any](ctx context.Context, s *Store, settings clickhouse.Settings, table string,
-	columns []nativeColumn[R], rows []R,
-) error {
+func insertNative[R any](ctx context.Context, s *Store, table string, columns []nativeColumn[R], rows []R) error {
 	if !s.encodes {
-		return insertWith(ctx, s, settings, table, driverColumns(columns), rows)
+		return insert(ctx, s, table, driverColumns(columns), rows)
 	}
 	if len(rows) == 0 {
 		return nil
@@ -164,7 +151,7 @@ func insertNative[R any](ctx context.Context, s *Store, settings clickhouse.Sett
 		defer cancel()
 		body := newNativeBlock(columns, rows)
 		defer body.finish()
-		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(settings))
+		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings))
 		return s.conn.InsertFormat(ctx, "Native", statement, body)
 	})
 	if err == nil {

@@ -37,7 +37,7 @@ var eventColumns = []nativeColumn[EventRow]{
 
 // InsertEvents inserts raw events.
 func (s *Store) InsertEvents(ctx context.Context, rows []EventRow) error {
-	return insertNative(ctx, s, insertSettings, "stripe_events", eventColumns, rows)
+	return insertNative(ctx, s, "stripe_events", eventColumns, rows)
 }
 
 // FactRow is a fact in its workspace.
@@ -87,7 +87,7 @@ var factColumns = []nativeColumn[FactRow]{
 
 // InsertFacts inserts facts.
 func (s *Store) InsertFacts(ctx context.Context, rows []FactRow) error {
-	return insertNative(ctx, s, insertSettings, "facts", factColumns, rows)
+	return insertNative(ctx, s, "facts", factColumns, rows)
 }
 
 func optional(t time.Time) *time.Time {
