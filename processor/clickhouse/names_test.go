@@ -31,10 +31,10 @@ func TestEdgesStandAsByFinal(t *testing.T) {
 		nodes = append(nodes, identity.New(identity.Object, fmt.Sprintf("pi_%d", i)),
 			identity.New(identity.Customer, fmt.Sprintf("cus_%d", i)))
 	}
-	// Of one name there are as many edges as are read, twice, and of the other one more, once.
+	// Of one name there are as many edges as are kept, each twice, and of another one more.
 	full, many := identity.New(identity.External, "full"), identity.New(identity.External, "many")
 	nodes = append(nodes, full, many)
-	pause := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
+	begin := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)
 	for insert := range 6 {
 		var rows []EdgeRow
 		add := func(a, b identity.Node, source string, at time.Time, mark bool) {
@@ -46,16 +46,17 @@ func TestEdgesStandAsByFinal(t *testing.T) {
 			if random.IntN(2) == 0 {
 				a = nodes[2*random.IntN(40)+1]
 			}
-			add(a, identity.New(identity.Reference, fmt.Sprint(random.IntN(4))), []string{"session", "invoice"}[random.IntN(2)],
-				pause.Add(time.Duration(random.IntN(3))*time.Second), random.IntN(3) == 0)
+			source := []string{"session", "invoice"}[random.IntN(2)]
+			add(a, identity.New(identity.Reference, fmt.Sprint(random.IntN(4))), source,
+				begin.Add(time.Duration(random.IntN(3))*time.Second), random.IntN(3) == 0)
 		}
 		for i := range identity.Most + 1 {
 			target := identity.New(identity.Click, fmt.Sprintf("%04d", i))
 			if i < identity.Most && insert < 2 {
-				add(full, target, "lead", pause.Add(time.Duration(insert)*time.Second), false)
+				add(full, target, "lead", begin.Add(time.Duration(insert)*time.Second), false)
 			}
 			if insert == 2 {
-				add(many, target, "lead", pause, false)
+				add(many, target, "lead", begin, false)
 			}
 		}
 		if err := store.InsertEdges(ctx, rows); err != nil {
@@ -63,12 +64,14 @@ func TestEdgesStandAsByFinal(t *testing.T) {
 		}
 	}
 	order := func(edges []identity.Edge) []identity.Edge {
-		slices.SortFunc(edges, func(x, y identity.Edge) int { return cmp.Or(cmp.Compare(x.A, y.A), cmp.Compare(x.B, y.B)) })
+		slices.SortFunc(edges, func(x, y identity.Edge) int {
+			return cmp.Or(cmp.Compare(x.A, y.A), cmp.Compare(x.B, y.B))
+		})
 		return edges
 	}
 	want, err := Collect(ctx, store, "identities", `SELECT key, target, source, at, carried FROM identities FINAL
 WHERE workspace = 'w' AND (startsWith(key, 'object:') OR startsWith(key, 'customer:') OR startsWith(key, 'external:'))`,
-		nil, func(rows driver.Rows, e *identity.Edge) error { return scanEdge(rows, e) })
+		nil, scanEdge)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,10 +79,11 @@ WHERE workspace = 'w' AND (startsWith(key, 'object:') OR startsWith(key, 'custom
 		return order(slices.DeleteFunc(slices.Clone(edges), func(e identity.Edge) bool { return e.A == many }))
 	}
 	for range 2 { // the second time it is known for which names FINAL is needed
-		if got, err := store.AllEdges(ctx, "w", nodes); err != nil || !slices.Equal(order(got), order(slices.Clone(want))) {
+		got, err := store.AllEdges(ctx, "w", nodes)
+		if err != nil || !slices.Equal(order(got), order(slices.Clone(want))) {
 			t.Errorf("all edges: %d, want %d (%v)", len(got), len(want), err)
 		}
-		got, err := store.Neighbours(ctx, "w", nodes)
+		got, err = store.Neighbours(ctx, "w", nodes)
 		if err != nil {
 			t.Fatal(err)
 		}
