@@ -20,11 +20,6 @@ type botSettings struct {
 	Bots string `help:"Rules that flag bots by their user agents, instead of the built-in ones (processor bots --list). processor run reads the file again on change and on SIGHUP." type:"existingfile" placeholder:"FILE"`
 }
 
-// withoutBots keeps --bots for commands that once took it and read no clicks.
-type withoutBots struct {
-	Bots string `hidden:"" help:"Without effect: this command reads no clicks. The flag will be removed."`
-}
-
 // rules returns the rules of the file, or the built-in ones.
 func (s *botSettings) rules() (*enrich.BotRules, error) {
 	if s.Bots == "" {

@@ -16,7 +16,6 @@ import (
 type catalogueCommand struct {
 	clickhouseSettings
 	ledgerSettings
-	withoutBots
 	replicaSettings
 	oneWorkspace
 	Files []string `arg:"" type:"existingfile" help:"CSV files with a header: affiliate_id, and any of program_id, link_id, promotion_code (promo_… or what the buyer types), coupon."`

@@ -18,7 +18,6 @@ import (
 type creditCommand struct {
 	clickhouseSettings
 	ledgerSettings
-	withoutBots
 	replicaSettings
 	oneWorkspace
 	Sale      string `arg:"" help:"Any Stripe id of the sale: in_…, pi_…, ch_…, cs_…, or of a refund or dispute of it."`

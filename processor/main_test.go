@@ -182,7 +182,9 @@ func TestNothingToDo(t *testing.T) {
 		"catalogue " + table + " --workspaces " + several:                    "one of acme, bob",
 		"catalogue " + table + " --workspace x --workspaces " + several:      "one of acme, bob",
 		"credit pi_1 --nobody --reason x --workspaces " + several:            "one of acme, bob",
-		"credit pi_1 --nobody --reason x --bots x --workspaces " + several:   "one of acme, bob",
+		"credit pi_1 --nobody --reason x --bots x":                           "unknown flag --bots",
+		"reconcile --bots x":                                                 "unknown flag --bots",
+		"catalogue " + table + " --bots x":                                   "unknown flag --bots",
 		"credit pi_1 --nobody --undo --reason x":                             "can't be used together",
 		"credit pi_1 --reason x":                                             "no decision is given",
 		"explain pi_1 --workspace default --workspaces " + several:           "one of acme, bob",
@@ -200,21 +202,16 @@ func TestNothingToDo(t *testing.T) {
 	}
 }
 
-// The help of a command has the flags that it needs, and shows as required what is.
+// The help of a command shows as required what is.
 func TestHelp(t *testing.T) {
-	for command, absent := range map[string][]string{
-		"credit":    {"--affiliate=ID ", "--nobody ", "--bots"},
-		"catalogue": {"--bots"}, "reconcile": {"--bots"}, "audit stripe": {"--bots"},
-	} {
-		var help strings.Builder
-		if err := execute(t.Context(), append(strings.Fields(command), "--help"), &help, io.Discard); err != nil {
-			t.Fatal(err)
-		}
-		usage, flags, _ := strings.Cut(help.String(), "\n")
-		for _, flag := range absent {
-			if strings.Contains(usage+" ", flag) || flag == "--bots" && strings.Contains(flags, flag) {
-				t.Errorf("%s --help: %s: %s", command, flag, help.String())
-			}
+	var help strings.Builder
+	if err := execute(t.Context(), []string{"credit", "--help"}, &help, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	usage, _, _ := strings.Cut(help.String(), "\n")
+	for _, flag := range []string{"--affiliate=ID ", "--nobody "} {
+		if strings.Contains(usage+" ", flag) {
+			t.Errorf("one of four flags is needed, and %s is shown as required: %s", flag, usage)
 		}
 	}
 }

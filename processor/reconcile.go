@@ -24,7 +24,6 @@ import (
 type reconcileCommand struct {
 	clickhouseSettings
 	ledgerSettings
-	withoutBots
 	replicaSettings
 	Export        []string `type:"existingfile" help:"Stripe's own export: the itemised balance report or balance history as CSV, or the API's balance transactions as JSON; repeatable." placeholder:"FILE"`
 	API           bool     `name:"api" help:"Read Stripe's API instead."`
