@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -71,6 +72,7 @@ type serveDashboardCommand struct {
 	EdgeURL              string        `name:"edge-url" help:"Address of the edge, https://HOST, for the command that a page without clicks shows." placeholder:"URL"`
 	TrustedProxies       []string      `placeholder:"CIDR,…" help:"Believe X-Forwarded-For of connections from these networks: logins are limited by address."`
 	Check                bool          `help:"Check the configuration and stop."`
+	Connect              bool          `help:"With --check: reach ClickHouse, too, and find the tables and the rights of its user."`
 }
 
 // Help is shown under --help.
@@ -93,6 +95,9 @@ type dashboardConfig struct {
 // validate turns the flags into a configuration, or returns every fault of all of them.
 func (c *serveDashboardCommand) validate() (*dashboardConfig, error) {
 	faults := []error{program.CheckAddrs(c.addrs()...), c.checkEdge()}
+	if c.Connect && !c.Check {
+		faults = append(faults, errConnect)
+	}
 	workspaces, err := workspace.ReadPolicies(c.Workspaces)
 	faults = append(faults, err)
 	config := &dashboardConfig{workspaces: workspaces}
@@ -182,11 +187,7 @@ func (c *serveDashboardCommand) Run(ctx context.Context, app *kong.Kong, log *sl
 	}
 	defer page.Close()
 	if c.Check {
-		notes, err := program.TryAddrs(c.addrs()...)
-		if err != nil {
-			return fmt.Errorf("check configuration:\n%w", err)
-		}
-		return program.WriteGood(app.Stdout, "processor dashboard", "the configuration is good", notes)
+		return c.checked(ctx, app.Stdout, page)
 	}
 	listener, err := net.Listen("tcp", c.DashboardAddr)
 	if err != nil {
@@ -207,10 +208,11 @@ func (c *serveDashboardCommand) Run(ctx context.Context, app *kong.Kong, log *sl
 	}
 	reload := func() error { return c.reload(config) }
 	reloader := program.NewReloader([]string{c.Workspaces, c.Users}, reload, log, registry)
-	ops := program.NewOps(registry, page.Ready, reloader.Warnings)
+	ops := program.NewOps(registry, page.Ready, reloader.Warnings, page.Warnings)
 	server := loopback.NewServer(handler)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return reloader.Run(ctx) })
+	g.Go(func() error { page.LogWarnings(ctx); return nil })
 	g.Go(func() error { return ended(server.Serve(listener)) })
 	g.Go(func() error { return ended(ops.Serve(operators)) })
 	g.Go(func() error {
@@ -223,6 +225,26 @@ func (c *serveDashboardCommand) Run(ctx context.Context, app *kong.Kong, log *sl
 		return nil
 	})
 	return g.Wait()
+}
+
+// checked says that the configuration is good, and with --connect which rights ClickHouse's user lacks.
+func (c *serveDashboardCommand) checked(ctx context.Context, stdout io.Writer, page *dashboard.Dashboard) error {
+	notes, err := program.TryAddrs(c.addrs()...)
+	if err != nil {
+		return fmt.Errorf("check configuration:\n%w", err)
+	}
+	good := "the configuration is good"
+	if c.Connect {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		lacking, err := page.Check(ctx)
+		if err != nil {
+			return fmt.Errorf("check ClickHouse: %w", err)
+		}
+		good += ", and ClickHouse has what it needs"
+		notes = append(notes, lacking...)
+	}
+	return program.WriteGood(stdout, "processor dashboard", good, notes)
 }
 
 // ended returns nil for the error of a server that was shut down.

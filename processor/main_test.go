@@ -67,6 +67,14 @@ func TestCheckConnects(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "reach Kafka") || !strings.Contains(err.Error(), "reach ClickHouse") {
 		t.Error(err)
 	}
+	for command, want := range map[string]string{"dashboard --check --connect": "check ClickHouse: ask ClickHouse: ",
+		"dashboard --connect": "it belongs to --check"} {
+		args := append(strings.Fields(command), "--clickhouse-dsn", "http://127.0.0.1:1/tributary", "--dashboard-addr",
+			"127.0.0.1:0", "--ops-addr", "127.0.0.1:0")
+		if err := execute(t.Context(), args, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", command, err)
+		}
+	}
 }
 
 // A DSN that names no server or no database is refused before anything is asked, and not repeated.

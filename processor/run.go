@@ -70,6 +70,8 @@ const (
 // instead, and GOMEMLIMIT bounds both.
 const gcPercent = 200
 
+var errConnect = errors.New("connect: it belongs to --check (hint: --check --connect, or neither)")
+
 // runConfig is what the flags say.
 type runConfig struct {
 	sources    []fx.Source
@@ -87,7 +89,7 @@ func (c *runCommand) validate(ctx context.Context) (runConfig, error) {
 		faults = append(faults, fx.CheckFiles(ctx, sources))
 	}
 	if c.Connect && !c.Check {
-		faults = append(faults, errors.New("connect: it belongs to --check (hint: --check --connect, or neither)"))
+		faults = append(faults, errConnect)
 	}
 	workspaces, err := c.read()
 	faults = append(faults, err)

@@ -25,6 +25,7 @@ const (
 	maxExplanations = 4                // that are being read at a time
 	explainTimeout  = 20 * time.Second // of one: it reads raw events, which have no index
 	markerTimeout   = 3 * time.Second
+	retryAfter      = 5 * time.Second // of LogWarnings, while ClickHouse is away
 )
 
 // contentPolicy lets the page load its own files and nothing else; it has no inline script or
@@ -142,6 +143,37 @@ func (d *Dashboard) Ready(ctx context.Context) error {
 		return fmt.Errorf("ask ClickHouse: %w", err)
 	}
 	return nil
+}
+
+// Check returns why ClickHouse answers no questions, or nil, and which rights its user lacks without
+// which they are answered all the same.
+func (d *Dashboard) Check(ctx context.Context) (lacking []string, err error) {
+	return d.asker.Check(ctx)
+}
+
+// Warnings returns what an operator has to look at, for /readyz. What keeps every figure away while
+// ClickHouse answers is among it.
+func (d *Dashboard) Warnings(ctx context.Context) []string {
+	lacking, err := d.Check(ctx)
+	var fault *query.Fault
+	if errors.As(err, &fault) {
+		return []string{fault.Error()}
+	}
+	return lacking
+}
+
+// LogWarnings logs the warnings once, when ClickHouse has answered for the first time.
+func (d *Dashboard) LogWarnings(ctx context.Context) {
+	for d.conn.Ping(ctx) != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(retryAfter):
+		}
+	}
+	for _, warning := range d.Warnings(ctx) {
+		d.log.Warn("ClickHouse answers", "warning", warning)
+	}
 }
 
 // ServeHTTP implements [http.Handler].

@@ -20,7 +20,10 @@ func (f *Fault) Error() string {
 	return fmt.Sprintf("%s: %s (hint: %s)", f.Code, f.Message, f.Hint)
 }
 
-const codeBadParameter = "bad_parameter"
+const (
+	codeBadParameter = "bad_parameter"
+	codeDenied       = "clickhouse_denied"
+)
 
 func badParameter(hint, message string, args ...any) *Fault {
 	return &Fault{http.StatusBadRequest, codeBadParameter, fmt.Sprintf(message, args...), hint}
@@ -35,11 +38,15 @@ func faultOf(name, text string, timeout time.Duration) *Fault {
 		return &Fault{http.StatusServiceUnavailable, "no_tables", "ClickHouse answers, but tables or columns are missing.",
 			"Run the processor's migrate command against this database."}
 	case "UNKNOWN_USER", "WRONG_PASSWORD", "REQUIRED_PASSWORD", "IP_ADDRESS_NOT_ALLOWED", "AUTHENTICATION_FAILED",
-		"READONLY", "DATABASE_ACCESS_DENIED", "ACCESS_DENIED", "UNKNOWN_ROLE", "SETTING_CONSTRAINT_VIOLATION":
-		return &Fault{http.StatusServiceUnavailable, "clickhouse_denied",
-			"ClickHouse refuses the user that this program asks as.",
+		"DATABASE_ACCESS_DENIED", "ACCESS_DENIED", "UNKNOWN_ROLE":
+		return &Fault{http.StatusServiceUnavailable, codeDenied, "ClickHouse refuses the user that this program asks as.",
 			"Check the DSN's user and password, and that the user has the dashboard's role (processor roles prints it); " +
 				"the reason is in this program's log."}
+	case "READONLY", "SETTING_CONSTRAINT_VIOLATION":
+		return &Fault{http.StatusServiceUnavailable, codeDenied,
+			"ClickHouse lets the user that this program asks as give no settings, or not those of questions.",
+			"Give the user the dashboard's role (processor roles prints it), whose profile has readonly = 2, and no profile " +
+				"with readonly = 1 beside it; the reason is in this program's log."}
 	case "BAD_ARGUMENTS", "BAD_QUERY_PARAMETER", "ARGUMENT_OUT_OF_BOUND", // such as an interval of no length
 		"FUNCTION_THROW_IF_VALUE_IS_NON_ZERO": // a question refuses a value
 		return &Fault{http.StatusBadRequest, codeBadParameter, "ClickHouse cannot read a parameter: " + firstSentence(text),

@@ -67,6 +67,7 @@ func TestPrograms(t *testing.T) {
 		p.run("explain", "pi_1")
 		p.run("fx")
 		p.run("earnings", "show")
+		p.run("dashboard", "--check", "--connect", "--dashboard-addr", p.address(), "--ops-addr", p.address())
 		p.run("mcp") // until its input ends, which is empty
 		p.run("roles")
 		p.run("migrate", "--print")
