@@ -1,6 +1,7 @@
 package grafana_test
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -46,6 +47,15 @@ var business = dashboard{
 	},
 }
 
+// figures are the columns of all questions that are money or a share. Grafana's own units of currencies
+// write $12K for 12,345.60; a prefix leaves a figure its digits. Panels ask in USD.
+var figures = []columns{
+	{names: `.*_usd|usd|net|paid|refunded|disputed|epc|average_order|new_net|returning_net|per_buyer`,
+		unit: "prefix:$", digits: 2},
+	{names: `conversion|refund_rate|churn_rate|customer_churn|retention|of_before|of_first`, unit: "percentunit", digits: 1},
+	{names: `amount`, head: "amount, minor units"},
+}
+
 // question is a panel that asks a named question; values are parameters, by name and value, that
 // are not to have their default.
 func question(title, kind, name string, values ...string) panel {
@@ -72,7 +82,7 @@ func question(title, kind, name string, values ...string) panel {
 		return given[name]
 	})
 	source := object{"type": "grafana-clickhouse-datasource", "uid": clickhouseSource}
-	return panel{title: title, kind: kind, description: "sql/queries/" + name + ".sql: " + q.Title, source: source,
+	return panel{title: title, kind: kind, columns: figures, description: "sql/queries/" + name + ".sql: " + q.Title, source: source,
 		targets: []any{object{
 			"refId": "A", "datasource": source, "editorType": "sql", "queryType": "table", "format": 1, "rawSql": text,
 		}}}
@@ -86,7 +96,8 @@ func cast(value, typ string) string {
 	return "CAST('" + quote.Replace(value) + "', '" + quote.Replace(typ) + "')"
 }
 
-// The engine answers every panel: there is nothing in it that Grafana would have to know of ours.
+// The engine answers every panel: there is nothing in it that Grafana would have to know of ours. Each
+// column of decimals has one unit, without which Grafana writes 12.5 for 12.50 and 0.12 for 12 %.
 func TestBusinessPanels(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	u, err := url.Parse(dsn)
@@ -104,7 +115,7 @@ func TestBusinessPanels(t *testing.T) {
 				t.Errorf("%s: a variable is left:\n%s", p.title, statement)
 			}
 			request := url.URL{Scheme: "http", Host: u.Host, Path: "/", User: u.User,
-				RawQuery: url.Values{"database": {strings.TrimPrefix(u.Path, "/")}}.Encode()}
+				RawQuery: url.Values{"database": {strings.TrimPrefix(u.Path, "/")}, "default_format": {"JSON"}}.Encode()}
 			response, err := http.Post(request.String(), "text/plain", strings.NewReader(statement))
 			if err != nil {
 				t.Fatal(err)
@@ -113,6 +124,22 @@ func TestBusinessPanels(t *testing.T) {
 			response.Body.Close()
 			if response.StatusCode != http.StatusOK {
 				t.Errorf("%s: %s\n%s", p.title, answer, statement)
+				continue
+			}
+			var columns struct{ Meta []struct{ Name, Type string } }
+			if err := json.Unmarshal(answer, &columns); err != nil {
+				t.Fatalf("%s: %v", p.title, err)
+			}
+			for _, c := range columns.Meta {
+				units := 0
+				for _, f := range p.columns {
+					if regexp.MustCompile("^(?:" + f.names + ")$").MatchString(c.Name) {
+						units++
+					}
+				}
+				if figure := strings.Contains(c.Type, "Decimal") || c.Name == "amount"; units > 1 || figure != (units == 1) {
+					t.Errorf("%s: column %s, %s, has %d units", p.title, c.Name, c.Type, units)
+				}
 			}
 		}
 	}

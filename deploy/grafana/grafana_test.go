@@ -32,6 +32,15 @@ type panel struct {
 	title, kind, unit, description string
 	source                         any
 	targets                        []any
+	columns                        []columns
+}
+
+// columns are how the columns of a panel's answer are shown whose whole names fit a regular
+// expression.
+type columns struct {
+	names, unit string
+	digits      int    // behind the decimal point
+	head        string // in place of the column's name, if it is not empty
 }
 
 // target is a query of Prometheus and how its lines are named.
@@ -84,7 +93,7 @@ func (d dashboard) json() ([]byte, error) {
 			panels = append(panels, object{
 				"id": id, "type": p.kind, "title": p.title, "description": p.description, "datasource": p.source,
 				"targets":     p.targets,
-				"fieldConfig": object{"defaults": object{"unit": p.unit}, "overrides": []any{}},
+				"fieldConfig": object{"defaults": object{"unit": p.unit}, "overrides": p.overrides()},
 				"gridPos":     object{"x": x, "y": y, "w": w, "h": h},
 			})
 			x, deep = x+w, max(deep, h)
@@ -105,6 +114,18 @@ func (d dashboard) json() ([]byte, error) {
 		"templating": object{"list": variables}, "panels": panels,
 	})
 	return text.Bytes(), err
+}
+
+// overrides are the panel's columns as Grafana reads them.
+func (p panel) overrides() []any {
+	overrides := []any{}
+	for _, c := range p.columns {
+		overrides = append(overrides, object{
+			"matcher":    object{"id": "byRegexp", "options": "/^(?:" + c.names + ")$/"},
+			"properties": []any{object{"id": "unit", "value": c.unit}, object{"id": "decimals", "value": c.digits}},
+		})
+	}
+	return overrides
 }
 
 // The files are what these tables say: go test ./deploy/grafana -update writes them.
