@@ -208,11 +208,81 @@ func TestRecurringRevenueOfPlans(t *testing.T) {
 	}
 }
 
+// What the customer's balance pays of an invoice recurs as what a payment pays does; what was owed from
+// before, or is paid too much, does not.
+func TestRecurringRevenueOfBalances(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	ask(t, dsn, "INSERT INTO day_rates (currency, day, usd, source) VALUES ('eur', '2050-02-08', 1.1, 'ecb'), "+
+		"('eur', '2050-02-20', 9, 'ecb'), ('jpy', '2050-02-10', 0.01, 'ecb'), ('gbp', '2050-02-01', 1.3, 'ecb')", nil)
+	day := func(month time.Month) time.Time { return time.Date(2050, month, 10, 12, 0, 0, 0, time.UTC) }
+	const create, cycle, update = "subscription_create", "subscription_cycle", "subscription_update"
+	// Of the sums of an invoice what is used; without tax and discount a line of 3000 has 2100.
+	sums := func(at time.Time, currency string, total, due, starting, ending int64) string {
+		return fmt.Sprintf(`,"currency":%q,"total":%d,"amount_due":%d,"starting_balance":%d,"ending_balance":%d,`+
+			`"status_transitions":{"paid_at":%d},"parent":{"subscription_details":{"subscription":"sub_1"}}`,
+			currency, total, due, starting, ending, at.Unix())
+	}
+	month := func(from time.Month) []string { return []string{basil("regular", 3000, day(from), day(from+1))} }
+	january := paidInvoice{reason: create, at: day(1), net: "21", lines: month(1), whole: sums(day(1), "usd", 2700, 2700, 0, 0)}
+	february := func(currency string, total, due, starting, ending int64) paidInvoice {
+		return paidInvoice{reason: cycle, at: day(2), lines: month(2), whole: sums(day(2), currency, total, due, starting, ending)}
+	}
+	paid := func(in paidInvoice, net string, amount int64) paidInvoice {
+		in.net, in.amount = net, amount
+		return in
+	}
+	var stored paidInvoices
+	wants := make(map[string][4]string)
+	for name, tt := range map[string]struct {
+		invoices []paidInvoice
+		want     [4]string // the MRR at the ends of January to April 2050
+	}{
+		"the balance pays all":    {[]paidInvoice{january, february("usd", 2700, 0, -5000, -2300)}, [4]string{"21", "21", "0", "0"}},
+		"and no payment is known": {[]paidInvoice{february("usd", 2700, 0, -2700, 0)}, [4]string{"0", "21", "0", "0"}},
+		"the balance pays a part": {[]paidInvoice{january, paid(february("usd", 2700, 900, -1800, 0), "7", 900)},
+			[4]string{"21", "21", "0", "0"}},
+		"an amount is owed from before": {[]paidInvoice{january, paid(february("usd", 2700, 5400, 2700, 0), "42", 5400)},
+			[4]string{"21", "21", "0", "0"}},
+		"too small to be collected": {[]paidInvoice{january, february("usd", 27, 0, 0, 27)}, [4]string{"21", "21", "0", "0"}},
+		"too much is paid": {[]paidInvoice{january, paid(february("usd", 2700, 2700, 0, 0), "42", 5400)},
+			[4]string{"21", "21", "0", "0"}},
+		"in another currency":         {[]paidInvoice{february("eur", 2700, 0, -2700, 0)}, [4]string{"0", "23.1", "0", "0"}},
+		"in one without a hundredth":  {[]paidInvoice{february("jpy", 2700, 0, -2700, 0)}, [4]string{"0", "21", "0", "0"}},
+		"at no rate":                  {[]paidInvoice{february("gbp", 2700, 0, -2700, 0)}, [4]string{"0", "0", "0", "0"}},
+		"credited before it was paid": {[]paidInvoice{january, february("usd", 2700, 0, 0, 0)}, [4]string{"21", "0", "0", "0"}},
+		"credited in part, and the balance pays the rest": {[]paidInvoice{january, february("usd", 2700, 0, -900, 0)},
+			[4]string{"21", "7", "0", "0"}},
+		"a free month": {[]paidInvoice{january, {reason: cycle, at: day(2), lines: []string{basil("regular", 0, day(2), day(3))},
+			whole: sums(day(2), "usd", 0, 0, 0, 0)}}, [4]string{"21", "0", "0", "0"}},
+		"from a year to months, which its credit pays": {[]paidInvoice{
+			{reason: create, at: day(1), net: "840", lines: []string{basil("regular", 120000, day(1), day(13))},
+				whole: sums(day(1), "usd", 108000, 108000, 0, 0)},
+			{reason: update, at: day(2), lines: append(month(2), basil("proration", -110000, day(2), day(13))),
+				whole: sums(day(2), "usd", -96300, 0, 0, -96300)},
+			{reason: cycle, at: day(3), lines: month(3), whole: sums(day(3), "usd", 2700, 0, -96300, -93600)},
+		}, [4]string{"70", "21", "21", "0"}},
+		"a change of the same price": {[]paidInvoice{january,
+			{reason: update, at: day(2), lines: append(month(2), basil("proration", -3000, day(2), day(3))),
+				whole: sums(day(2), "usd", 0, 0, 0, 0)},
+		}, [4]string{"21", "21", "0", "0"}},
+	} {
+		stored.add(name, tt.invoices, basil("regular", 99, day(1), day(2)))
+		wants[name] = tt.want
+	}
+	stored.insert(t, dsn)
+	for name, want := range wants {
+		if got := [4]string(recurringRevenue(t, dsn, name)[:4]); got != want {
+			t.Errorf("%s: MRR %v, want %v", name, got, want)
+		}
+	}
+}
+
 // paidInvoice is an invoice of a subscription that was paid, and what an event says of it.
 type paidInvoice struct {
 	reason  string
 	at      time.Time
-	net     string // USD
+	net     string // USD; empty: no payment is booked
+	amount  int64  // of payments, minor units; 0: 1
 	lines   []string
 	more    bool   // the invoice has lines that the event does not have
 	whole   string // what the event has beside the lines
@@ -226,9 +296,12 @@ type paidInvoices struct{ entries, events []string }
 func (p *paidInvoices) add(workspace string, invoices []paidInvoice, other string) {
 	for i, in := range invoices {
 		id := fmt.Sprintf("in_%d", i)
-		p.entries = append(p.entries, fmt.Sprintf("('%s', '%d', true, '%s', 'payment', 'pi_%d', '%s', '%s', "+
-			"'sub_1', '%s', 'usd', 1, %s, 'booked', 1)",
-			workspace, i, in.at.Format(time.DateOnly), i, id, in.at.Format(time.DateTime), in.reason, in.net))
+		if in.net != "" {
+			p.entries = append(p.entries, fmt.Sprintf("('%s', '%d', true, '%s', 'payment', 'pi_%d', '%s', '%s', "+
+				"'sub_1', '%s', 'usd', %d, %s, 'booked', 1)",
+				workspace, i, in.at.Format(time.DateOnly), i, id, in.at.Format(time.DateTime), in.reason,
+				max(in.amount, 1), in.net))
+		}
 		event := func(event string, live bool, status, lines string) string {
 			return fmt.Sprintf(`('%s', '%s_%d', 'invoice.updated', %v, '2050-02-01 00:00:00', '{"data":{"object":{"object":`+
 				`"invoice","id":%q,"status":%q,"billing_reason":%q,"lines":{"object":"list","data":[%s],"has_more":%v}%s}}}')`,

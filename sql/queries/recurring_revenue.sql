@@ -1,6 +1,7 @@
 -- How did monthly recurring revenue change, and how much of it churned?
 -- One row for each month: mrr_usd at its end, and what changed it: new subscriptions, those that came back, those that pay more or less,
--- and those that ended. Computed from paid invoices of subscriptions, net USD without tax. Lines of an invoice that recur count for
+-- and those that ended. Computed from paid invoices of subscriptions, net USD without tax; what the customer's balance paid of one counts,
+-- too, at the rate of the day where no payment has one. Lines of an invoice that recur count for
 -- their period (a yearly plan: a twelfth each month), in force until that has passed since the payment, and seven days more, in which
 -- Stripe tries again to collect the next; prorations, shipping and what is bought once are left out. Where no event with the invoice's lines is
 -- stored, all of it counts, for the shortest time between two invoices of the subscription, in months or weeks; a month while there is
@@ -35,7 +36,7 @@ FROM
         arrayMap(at -> arrayLast(i -> i.1 < at, invoices), [begin, until]) AS in_force,
         if(in_force[1].1 > toDateTime64(0, 3) AND in_force[1].3 >= begin, in_force[1].2, toDecimal128(0, 6)) AS before,
         if(in_force[2].1 > toDateTime64(0, 3) AND in_force[2].3 >= until, in_force[2].2, toDecimal128(0, 6)) AS mrr,
-        invoices[1].1 < begin AS ever
+        arrayExists(i -> i.1 < begin AND i.2 > 0, invoices) AS ever
     FROM
     (
         SELECT
@@ -56,7 +57,8 @@ FROM
         FROM
         (
             SELECT
-                subscription_id, argMin(i.buyer, (paid_at, sale_id)) AS buyer, argMin(i.name, (paid_at, sale_id)) AS name,
+                subscription_id,
+                argMin(i.buyer, (isNotNull(rate), paid_at, sale_id)) AS buyer, argMin(i.name, (isNotNull(rate), paid_at, sale_id)) AS name,
                 arraySort(groupArray((paid_at, net, parts, longest))) AS paid,
                 -- A plan of 28 days has months' periods in February alone: the subscription's others say what it is.
                 groupUniqArrayArray(arrayFilter(part -> part.3 = 0 AND part.1 != 0, parts).2) AS no_months,
@@ -65,17 +67,22 @@ FROM
             FROM
             (
                 SELECT
-                    subscription_id, sale_id, reason, e.buyer AS buyer, e.name AS name, paid_at, net,
+                    subscription_id, sale_id, reason, e.buyer AS buyer, e.name AS name, paid_at, rate, net,
                     -- A subscription that begins in the middle of a period has a proration alone, up to the day on which all are billed.
                     multiIf(
                         empty(p.regular), if(reason = 'subscription_create', p.prorated, p.regular),
                         p.unseen > 0, arrayPushBack(p.regular, (1, p.unseen, p.regular[-1].3, p.regular[-1].4)),
                         p.regular) AS lines,
                     -- The event has lines of which the amount is a part, so they say what recurs.
-                    p.total > 0 AND (notEmpty(lines) OR NOT p.more) AS lines_known,
+                    (p.total > 0 OR isNotNull(rate)) AND (notEmpty(lines) OR NOT p.more) AS lines_known,
                     multiIf(NOT lines_known, 0, empty(lines), 30, arrayMax(lines.3)) AS longest,
-                    -- Of each line that recurs: what it is of the net, days, and months if it is of whole ones.
-                    arrayMap(line -> (toDecimal256(net, 6) * line.2 / greatest(p.total, 1), line.3, line.4), lines) AS parts,
+                    -- Of each line that recurs: what it is of the net, days, and months if it is of whole ones. Payments may be less than the
+                    -- invoice, by what the customer's balance pays, or more, by what was owed from before or paid too much.
+                    arrayMap(line -> (multiIf(
+                            isNotNull(rate), CAST(roundBankers(toDecimal256(line.2, 24) * assumeNotNull(rate), 6), 'Decimal(76, 6)'),
+                            p.due > 0, toDecimal256(net, 6) * line.2 * greatest(p.due + p.balance, 0) / greatest(p.total, 1)
+                                / greatest(p.due, if(e.currency = p.currency, e.amount, 0)),
+                            toDecimal256(net, 6) * line.2 / greatest(p.total, 1)), line.3, line.4), lines) AS parts,
                     arraySum(parts.1) AS recurring
                 FROM
                 (
@@ -91,28 +98,51 @@ FROM
                             throwIf(true, 'dimension is one of affiliate, channel, campaign, program')::String
                         ), (occurred_at, object_id)) AS name,
                         min(occurred_at) AS paid_at,
-                        sum(toDecimal128(ifNull(e.net_usd, toDecimal64(0, 6)), 6)) AS net
+                        sum(toDecimal128(ifNull(e.net_usd, toDecimal64(0, 6)), 6)) AS net,
+                        sum(e.amount) AS amount, any(e.currency) AS currency,
+                        CAST(NULL, 'Nullable(Decimal(38, 18))') AS rate
                     FROM revenue AS e FINAL
                     WHERE e.workspace = {workspace:String} AND e.livemode = {livemode:Bool} AND e.status = 'booked' AND e.amount != 0 AND e.kind = 'payment'
                         AND e.subscription_id != '' AND e.billing_reason IN ('subscription_create', 'subscription_cycle', 'subscription_update')
                     GROUP BY subscription_id, sale_id
                     HAVING net > 0
+                    UNION ALL
+                    -- Of which nothing was due. rate: USD of a minor unit, less what a credit note took off before. Minor units by Stripe's rules,
+                    -- as in processor/fx/exponents.csv.
+                    SELECT
+                        subscription_id, invoice_id, b.billing_reason, subscription_id, '', toDateTime64(b.paid_at, 3, 'UTC'),
+                        toDecimal128(0, 6), toInt64(0), b.currency,
+                        CAST(multiIf(b.currency = 'usd', toDecimal256(1, 18), toDate(b.paid_at) > r.day + 7, toDecimal256(0, 18), toDecimal256(r.usd, 18))
+                            * if(b.total > 0, greatest(b.balance, 0), 1) / if(b.total > 0, b.total, 1)
+                            / multiIf(
+                                b.currency IN ('bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf'), 1,
+                                b.currency IN ('bhd', 'jod', 'kwd', 'omr', 'tnd'), 1000, 100), 'Nullable(Decimal(38, 18))')
+                    FROM
+                    (
+                        SELECT subscription_id, invoice_id, billing_reason, paid_at, currency, total, balance, toDate(paid_at) AS day
+                        FROM invoice_periods FINAL
+                        WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND due = 0 AND paid_at > toDateTime(0, 'UTC')
+                            AND subscription_id != '' AND billing_reason IN ('subscription_create', 'subscription_cycle', 'subscription_update')
+                    ) AS b
+                    ASOF LEFT JOIN (SELECT currency, day, usd FROM day_rates FINAL) AS r ON r.currency = b.currency AND b.day >= r.day
                 ) AS e
                 LEFT JOIN
                 (
                     -- What is prorated or bought once stands before what recurs, and an event has ten lines. So where it has one that recurs,
                     -- those that it does not have recur, too.
                     SELECT
-                        invoice_id, more, regular, prorated, if(more, ifNull(whole, seen), seen) AS total, greatest(total - seen, 0) AS unseen
+                        invoice_id, due, balance, currency, more, regular, prorated,
+                        if(more, ifNull(whole, seen), seen) AS total, greatest(total - seen, 0) AS unseen
                     FROM
                     (
                         SELECT
-                            invoice_id, more, whole, arrayFilter(line -> line.1 = 1, known) AS regular, arrayFilter(line -> line.1 = 2, known) AS prorated,
+                            invoice_id, due, balance, currency, more, whole,
+                            arrayFilter(line -> line.1 = 1, known) AS regular, arrayFilter(line -> line.1 = 2, known) AS prorated,
                             arraySum(known.2) + shipping AS seen
                         FROM
                         (
                             SELECT
-                                invoice_id, more, whole, shipping,
+                                invoice_id, due, balance, currency, more, whole, shipping,
                                 arrayMap((line, kind, period, whole_months) -> (
                                     kind,
                                     line.amount
@@ -135,7 +165,7 @@ FROM
                             FROM
                             (
                                 SELECT
-                                    invoice_id, more, whole, shipping, lines,
+                                    invoice_id, due, balance, currency, more, whole, shipping, lines,
                                     arrayMap(line -> toUInt32(greatest(1, intDiv(line.period.end - line.period.start + 43200, 86400))), lines) AS periods,
                                     -- 1: it recurs; 2: a proration; 0: neither. Up to API 2025-02 a line has a type, from basil (2025-03-31) on a parent.
                                     arrayMap(line -> multiIf(

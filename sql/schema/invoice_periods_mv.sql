@@ -3,6 +3,13 @@ CREATE MATERIALIZED VIEW invoice_periods_mv TO invoice_periods
     `workspace` LowCardinality(String),
     `livemode` Bool,
     `invoice_id` String,
+    `subscription_id` String,
+    `billing_reason` String,
+    `currency` String,
+    `paid_at` DateTime('UTC'),
+    `total` Int64,
+    `due` Int64,
+    `balance` Int64,
     `whole` Nullable(Int64),
     `shipping` Int64,
     `more` Bool,
@@ -35,18 +42,25 @@ AS SELECT
     workspace,
     livemode,
     invoice.id AS invoice_id,
+    if(invoice.subscription != '', invoice.subscription, invoice.parent.subscription_details.subscription) AS subscription_id,
+    invoice.billing_reason AS billing_reason,
+    invoice.currency AS currency,
+    toDateTime(if(invoice.status = 'paid', ifNull(invoice.status_transitions.paid_at, toUnixTimestamp(created)), 0), 'UTC') AS paid_at,
+    ifNull(invoice.total, 0) AS total,
+    ifNull(invoice.amount_due, total) AS due,
+    ifNull(invoice.ending_balance - invoice.starting_balance, 0) AS balance,
     coalesce(invoice.total_excluding_tax, invoice.total - ifNull(invoice.tax, arraySum(invoice.total_taxes.amount) + arraySum(invoice.total_tax_amounts.amount))) AS whole,
     invoice.shipping_cost.amount_total - invoice.shipping_cost.amount_tax AS shipping,
     invoice.lines.has_more AS more,
     invoice.lines.data AS lines,
-    toUInt64(toUnixTimestamp(created)) AS version
+    (toUInt64(toUnixTimestamp(created)) * 2) + (invoice.status = 'paid') AS version
 FROM
 (
     SELECT
         workspace,
         livemode,
         created,
-        JSONExtract(body, 'data', 'object', 'Tuple(\n            object String, id String, status String,\n            total Nullable(Int64), total_excluding_tax Nullable(Int64), tax Nullable(Int64),\n            total_taxes Array(Tuple(amount Int64)), total_tax_amounts Array(Tuple(amount Int64)),\n            shipping_cost Tuple(amount_total Int64, amount_tax Int64),\n            lines Tuple(has_more Bool, data Array(Tuple(\n                    amount Int64, type String, proration Bool, period Tuple(start Int64, end Int64),\n                    price Tuple(recurring Tuple(interval String)), plan Tuple(interval String),\n                    parent Tuple(type String, subscription_item_details Tuple(proration Bool)),\n                    discount_amounts Array(Tuple(amount Int64)), pretax_credit_amounts Array(Tuple(amount Int64, type String)),\n                    taxes Array(Tuple(amount Int64, tax_behavior String)), tax_amounts Array(Tuple(amount Int64, inclusive Bool))))))') AS invoice
+        JSONExtract(body, 'data', 'object', 'Tuple(\n            object String, id String, status String, billing_reason String, currency String,\n            subscription String, parent Tuple(subscription_details Tuple(subscription String)),\n            amount_due Nullable(Int64), starting_balance Nullable(Int64), ending_balance Nullable(Int64),\n            status_transitions Tuple(paid_at Nullable(Int64)),\n            total Nullable(Int64), total_excluding_tax Nullable(Int64), tax Nullable(Int64),\n            total_taxes Array(Tuple(amount Int64)), total_tax_amounts Array(Tuple(amount Int64)),\n            shipping_cost Tuple(amount_total Int64, amount_tax Int64),\n            lines Tuple(has_more Bool, data Array(Tuple(\n                    amount Int64, type String, proration Bool, period Tuple(start Int64, end Int64),\n                    price Tuple(recurring Tuple(interval String)), plan Tuple(interval String),\n                    parent Tuple(type String, subscription_item_details Tuple(proration Bool)),\n                    discount_amounts Array(Tuple(amount Int64)), pretax_credit_amounts Array(Tuple(amount Int64, type String)),\n                    taxes Array(Tuple(amount Int64, tax_behavior String)), tax_amounts Array(Tuple(amount Int64, inclusive Bool))))))') AS invoice
     FROM stripe_events
     WHERE startsWith(type, 'invoice.')
 )

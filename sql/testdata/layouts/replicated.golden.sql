@@ -371,3 +371,7 @@ INSERT INTO invoice_periods (workspace, livemode, invoice_id, whole, shipping, m
 ALTER TABLE invoice_periods
 -- 0074_paths_by_sorting.sql
 CREATE OR REPLACE VIEW channel_effects AS
+-- 0077_paid_by_balance.sql
+ALTER TABLE invoice_periods
+ALTER TABLE invoice_periods_mv MODIFY QUERY
+INSERT INTO invoice_periods
