@@ -223,9 +223,11 @@ func TestRecurringRevenueOfBalances(t *testing.T) {
 			currency, total, due, starting, ending, at.Unix())
 	}
 	month := func(from time.Month) []string { return []string{basil("regular", 3000, day(from), day(from+1))} }
-	january := paidInvoice{reason: create, at: day(1), net: "21", lines: month(1), whole: sums(day(1), "usd", 2700, 2700, 0, 0)}
+	january := paidInvoice{reason: create, at: day(1), net: "21", lines: month(1),
+		whole: sums(day(1), "usd", 2700, 2700, 0, 0)}
 	february := func(currency string, total, due, starting, ending int64) paidInvoice {
-		return paidInvoice{reason: cycle, at: day(2), lines: month(2), whole: sums(day(2), currency, total, due, starting, ending)}
+		return paidInvoice{reason: cycle, at: day(2), lines: month(2),
+			whole: sums(day(2), currency, total, due, starting, ending)}
 	}
 	paid := func(in paidInvoice, net string, amount int64) paidInvoice {
 		in.net, in.amount = net, amount
@@ -237,7 +239,8 @@ func TestRecurringRevenueOfBalances(t *testing.T) {
 		invoices []paidInvoice
 		want     [4]string // the MRR at the ends of January to April 2050
 	}{
-		"the balance pays all":    {[]paidInvoice{january, february("usd", 2700, 0, -5000, -2300)}, [4]string{"21", "21", "0", "0"}},
+		"the balance pays all": {[]paidInvoice{january, february("usd", 2700, 0, -5000, -2300)},
+			[4]string{"21", "21", "0", "0"}},
 		"and no payment is known": {[]paidInvoice{february("usd", 2700, 0, -2700, 0)}, [4]string{"0", "21", "0", "0"}},
 		"the balance pays a part": {[]paidInvoice{january, paid(february("usd", 2700, 900, -1800, 0), "7", 900)},
 			[4]string{"21", "21", "0", "0"}},
@@ -246,10 +249,11 @@ func TestRecurringRevenueOfBalances(t *testing.T) {
 		"too small to be collected": {[]paidInvoice{january, february("usd", 27, 0, 0, 27)}, [4]string{"21", "21", "0", "0"}},
 		"too much is paid": {[]paidInvoice{january, paid(february("usd", 2700, 2700, 0, 0), "42", 5400)},
 			[4]string{"21", "21", "0", "0"}},
-		"in another currency":         {[]paidInvoice{february("eur", 2700, 0, -2700, 0)}, [4]string{"0", "23.1", "0", "0"}},
-		"in one without a hundredth":  {[]paidInvoice{february("jpy", 2700, 0, -2700, 0)}, [4]string{"0", "21", "0", "0"}},
-		"at no rate":                  {[]paidInvoice{february("gbp", 2700, 0, -2700, 0)}, [4]string{"0", "0", "0", "0"}},
-		"credited before it was paid": {[]paidInvoice{january, february("usd", 2700, 0, 0, 0)}, [4]string{"21", "0", "0", "0"}},
+		"in another currency":        {[]paidInvoice{february("eur", 2700, 0, -2700, 0)}, [4]string{"0", "23.1", "0", "0"}},
+		"in one without a hundredth": {[]paidInvoice{february("jpy", 2700, 0, -2700, 0)}, [4]string{"0", "21", "0", "0"}},
+		"at no rate":                 {[]paidInvoice{february("gbp", 2700, 0, -2700, 0)}, [4]string{"0", "0", "0", "0"}},
+		"credited before it was paid": {[]paidInvoice{january, february("usd", 2700, 0, 0, 0)},
+			[4]string{"21", "0", "0", "0"}},
 		"credited in part, and the balance pays the rest": {[]paidInvoice{january, february("usd", 2700, 0, -900, 0)},
 			[4]string{"21", "7", "0", "0"}},
 		"a free month": {[]paidInvoice{january, {reason: cycle, at: day(2), lines: []string{basil("regular", 0, day(2), day(3))},

@@ -82,7 +82,8 @@ func question(title, kind, name string, values ...string) panel {
 		return given[name]
 	})
 	source := object{"type": "grafana-clickhouse-datasource", "uid": clickhouseSource}
-	return panel{title: title, kind: kind, columns: figures, description: "sql/queries/" + name + ".sql: " + q.Title, source: source,
+	return panel{title: title, kind: kind, columns: figures, source: source,
+		description: "sql/queries/" + name + ".sql: " + q.Title,
 		targets: []any{object{
 			"refId": "A", "datasource": source, "editorType": "sql", "queryType": "table", "format": 1, "rawSql": text,
 		}}}
