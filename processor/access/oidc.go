@@ -114,7 +114,13 @@ func (g *Guard) loginCallback(w http.ResponseWriter, r *http.Request) {
 	given := r.URL.Query()
 	begun := g.oidc.signer.open(g.sessions.cookie(r, loginCookie), &a) && g.now().Unix() < a.Expires &&
 		subtle.ConstantTimeCompare([]byte(given.Get("state")), []byte(a.State)) == 1
-	g.sessions.set(w, loginCookie, "", 0)
+	if !begun && g.sessions.user(r, g.cfg.Users, g.now()) != nil { // by another tab, which began later
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return
+	}
+	if begun { // of another tab, it is still to be answered
+		g.sessions.set(w, loginCookie, "", 0)
+	}
 	if !begun || given.Get("code") == "" {
 		g.record(r, "oidc", "refused", nil)
 		g.showLogin(w, http.StatusUnauthorized, loginView{Next: localPath(a.Next),

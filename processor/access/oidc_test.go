@@ -212,6 +212,48 @@ func TestOpenIDConnect(t *testing.T) {
 	}
 }
 
+// Of two tabs that log in at once the later one succeeds, whichever comes back first, and after it the
+// other one is logged in, too.
+func TestTwoTabs(t *testing.T) {
+	p := newOpenIDProvider(t)
+	i := install(t, []schemas.User{{Name: "ben", OIDCSubject: "u-1", Role: Analyst, Workspaces: []string{"acme"}}},
+		func(c *Config) { c.OIDC = &OIDC{Issuer: p.URL, ClientID: "tributary", ClientSecret: "client-secret"} })
+	jar := make(map[string]*http.Cookie)
+	visit := func(address string) *http.Response {
+		t.Helper()
+		var cookies []*http.Cookie
+		for _, c := range jar {
+			cookies = append(cookies, c)
+		}
+		answer := i.send("GET", strings.TrimPrefix(address, public), nil, cookies, nil)
+		for _, c := range answer.Cookies() {
+			if jar[c.Name] = c; c.MaxAge < 0 {
+				delete(jar, c.Name)
+			}
+		}
+		return answer
+	}
+	earlier := p.authorize(visit("/login/oidc").Header.Get("Location"))
+	later := p.authorize(visit("/login/oidc?next=/%3Frange%3D7d").Header.Get("Location"))
+	if answer := visit(earlier); answer.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the earlier tab, before anybody is logged in: %d", answer.StatusCode)
+	}
+	if answer := visit(later); answer.StatusCode != 303 || answer.Header.Get("Location") != "/?range=7d" {
+		t.Errorf("the later tab: %d %s", answer.StatusCode, answer.Header.Get("Location"))
+	}
+	if answer := visit(earlier); answer.StatusCode != 303 || answer.Header.Get("Location") != "/" {
+		t.Errorf("the earlier tab, after the later one: %d %s", answer.StatusCode, answer.Header.Get("Location"))
+	}
+	if answer := visit(later); answer.StatusCode != 303 || text(visit("/")) != "ben analyst" {
+		t.Errorf("the later tab again: %d", answer.StatusCode)
+	}
+	delete(jar, "__Host-tributary_session")
+	delete(jar, "tributary_session")
+	if answer := visit(later); answer.StatusCode != http.StatusUnauthorized {
+		t.Errorf("an answer of the provider that was used before: %d", answer.StatusCode)
+	}
+}
+
 // A provider that is away keeps nobody with a password out, and is asked again.
 func TestProviderAway(t *testing.T) {
 	p := newOpenIDProvider(t)
