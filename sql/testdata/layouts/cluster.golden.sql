@@ -415,3 +415,5 @@ CREATE OR REPLACE VIEW channel_effects ON CLUSTER `main` AS
 ALTER TABLE invoice_periods
 ALTER TABLE invoice_periods_mv ON CLUSTER `main` MODIFY QUERY
 INSERT INTO invoice_periods
+-- 0078_comments_of_status.sql
+ALTER TABLE pipeline_status ON CLUSTER `main`

@@ -375,3 +375,5 @@ CREATE OR REPLACE VIEW channel_effects AS
 ALTER TABLE invoice_periods
 ALTER TABLE invoice_periods_mv MODIFY QUERY
 INSERT INTO invoice_periods
+-- 0078_comments_of_status.sql
+ALTER TABLE pipeline_status
