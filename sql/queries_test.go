@@ -207,10 +207,11 @@ var (
 		"spend_shown", "statements", "statements_of_affiliate", "product_names",
 		"statement_lines",
 	}
-	// Questions that read stored records themselves; the page asks them for one day only, or when
-	// it has nothing else to show.
+	// Questions that read stored records themselves: the page asks them for one day only, or when it
+	// has nothing else to show; and the rates of days are few.
 	stored = map[string]string{
-		"flagged_clicks": "clicks", "dead_letters": "dead_letters", "pipeline_status": "pipeline_status",
+		"recurring_revenue": "day_rates",
+		"flagged_clicks":    "clicks", "dead_letters": "dead_letters", "pipeline_status": "pipeline_status",
 	}
 )
 
