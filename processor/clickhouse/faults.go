@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	chcolumn "github.com/ClickHouse/clickhouse-go/v2/lib/column"
 )
 
 // ErrRejected is returned when rows can never be stored, because of their own values. The caller
@@ -179,10 +180,14 @@ func (m *misfit) Unwrap() error { return m.err }
 // faultOf returns what an error of a statement means.
 func faultOf(err error) fault {
 	var value *misfit
-	if errors.As(err, &value) {
-		if value.column == "" {
-			return fault{unreadable, needsOperator, hintTables}
-		}
+	var unfitType *chcolumn.ColumnConverterError // whatever the value: the table is of another version
+	switch {
+	case !errors.As(err, &value):
+	case value.column == "":
+		return fault{unreadable, needsOperator, hintTables}
+	case errors.As(err, &unfitType):
+		return fault{noTable, needsOperator, hintTables}
+	default:
 		return fault{unfitValue, badValue, ""}
 	}
 	if errors.Is(err, errNoTable) || errors.Is(err, errNoColumn) {
