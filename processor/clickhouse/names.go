@@ -196,9 +196,9 @@ type edgeRow struct {
 
 // newest returns the edges of nodes as they stand. rest is the statement behind its condition on
 // the key; it must return more than most rows of a name and a type of target where there are more.
-// It reads all rows of an edge and drops those that have been replaced, which takes half as long as
-// FINAL; FINAL is asked where the rows do not say which of them stands (standing), and of names of
-// which they did not say it lately: to read a million rows of one in vain takes long.
+// It reads all rows of an edge and drops those that have been replaced, which is cheaper than
+// FINAL. FINAL is asked where the rows do not say which of them stands (standing), and at once for
+// names of which they did not say it lately: to read a million rows of one in vain takes long.
 func (s *Store) newest(ctx context.Context, workspace string, nodes []identity.Node, rest string, most int) (
 	[]identity.Edge, error,
 ) {
