@@ -178,6 +178,10 @@ type replicaSettings struct {
 	ReplicaLag time.Duration `name:"replica-lag" help:"Longest time until a row that one replica of ClickHouse has acknowledged is on all others, while they run. Sales and leads that have changed are recomputed once more after twice this time, and a command waits for that. Without effect on tables that are not replicated; 0: not recomputed again." default:"30s"`
 }
 
+// maxReplicaLag keeps what a processor asks for in case of a loss, which is due after twice the lag
+// and two minutes, below the longest wait of a request (clickhouse.Deferred).
+const maxReplicaLag = 6 * time.Hour
+
 // useReplicaLag tells a Recomputer of the lag, if the tables are replicated.
 func (s *replicaSettings) useReplicaLag(ctx context.Context, store *clickhouse.Store, r *recompute.Recomputer) error {
 	replicated, err := store.Replicated(ctx)

@@ -54,6 +54,17 @@ func TestCheckReadsFilesOfRates(t *testing.T) {
 	}
 }
 
+// A request that waits for longer than a day would be due at once, and done again for ever
+// (clickhouse.Deferred).
+func TestReplicaLagIsShort(t *testing.T) {
+	for lag, want := range map[string]bool{"-1s": false, "0s": true, "6h": true, "6h1s": false, "12h": false} {
+		err := execute(t.Context(), []string{"run", "--check", "--replica-lag=" + lag}, io.Discard, io.Discard)
+		if (err == nil) != want || err != nil && !strings.Contains(err.Error(), "--replica-lag is at most 6h") {
+			t.Errorf("%s: %v", lag, err)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	if err := execute(t.Context(), []string{"run", "--check"}, io.Discard, io.Discard); err != nil {
 		t.Error(err)

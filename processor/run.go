@@ -97,9 +97,10 @@ func (c *runCommand) validate(ctx context.Context) (runConfig, error) {
 	faults = append(faults, err)
 	kafka, err := c.connection()
 	faults = append(faults, err)
-	if c.Rewind < 0 || c.Sweep <= 0 || c.Grace <= 0 || c.FXRefresh <= 0 || c.Audit < 0 || c.ReplicaLag < 0 {
+	if c.Rewind < 0 || c.Sweep <= 0 || c.Grace <= 0 || c.FXRefresh <= 0 || c.Audit < 0 || c.ReplicaLag < 0 ||
+		c.ReplicaLag > maxReplicaLag {
 		faults = append(faults, errors.New("durations: one is out of range (hint: --rewind, --replica-lag and --audit are "+
-			"not negative; --sweep, --grace and --fx-refresh are more than 0)"))
+			"not negative; --replica-lag is at most 6h; --sweep, --grace and --fx-refresh are more than 0)"))
 	}
 	client, err := c.client()
 	faults = append(faults, err)
