@@ -7,17 +7,13 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"tributary/schemas/program"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first signal stops in order; the second one finds the default behaviour: now
 	p := &process{stdout: os.Stdout, stderr: os.Stderr}
-	if err := p.run(ctx, os.Args[1:]); err != nil {
+	if err := p.run(program.Interruptible(), os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "ingest:", err)
 		os.Exit(1)
 	}

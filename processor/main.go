@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"tributary/processor/clickhouse"
 	"tributary/processor/reconcile"
@@ -39,9 +37,7 @@ type commands struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first signal stops in order; the second one finds the default behaviour: now
-	if err := execute(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	if err := execute(program.Interruptible(), os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "processor:", err)
 		os.Exit(exitStatus(err))
 	}

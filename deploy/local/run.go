@@ -15,6 +15,7 @@ import (
 
 	"tributary/processor/workspace"
 	"tributary/schemas/loopback"
+	"tributary/schemas/program"
 )
 
 // The local run, each box a process and the supervisor around them:
@@ -111,12 +112,8 @@ func (r *Run) Run() (err error) {
 	return nil
 }
 
-// sameRequest is how long another signal counts as the first one again: make and timeout send theirs
-// to a process and to its group, so that one request arrives twice.
-const sameRequest = time.Second
-
 // signals returns a context that the first SIGINT, SIGTERM or SIGHUP ends, and a channel that the
-// next one closes, if it comes later than sameRequest.
+// next one closes, if it comes later than program.SameRequest.
 func signals(out *output) (context.Context, <-chan struct{}) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	now := make(chan struct{})
@@ -136,8 +133,11 @@ func signals(out *output) (context.Context, <-chan struct{}) {
 // request.
 func awaitRequests(arrived <-chan os.Signal, begin func(os.Signal)) {
 	begin(<-arrived)
-	for at := time.Now(); time.Since(at) < sameRequest; {
+	for at := time.Now(); ; {
 		<-arrived
+		if time.Since(at) >= program.SameRequest {
+			return
+		}
 	}
 }
 
