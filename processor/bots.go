@@ -76,7 +76,7 @@ func (c *botsCommand) run(in io.Reader, out io.Writer) error {
 	if c.Agents != "-" {
 		file, err := os.Open(c.Agents)
 		if err != nil {
-			return fmt.Errorf("open agents: %w", err)
+			return fmt.Errorf("open agents: %w (hint: - reads from stdin)", err)
 		}
 		defer file.Close()
 		in = file

@@ -84,7 +84,7 @@ func (c logCommand) Run(ctx context.Context, s streams) error {
 	sent, _, refused := i.tally.Numbers()
 	switch {
 	case err != nil:
-		return err
+		return fmt.Errorf("%s: %w", c.File, err)
 	case sent == 0 && len(i.leftOut) == 0 && i.skipped > 0:
 		return errors.New("read log: no line is of a known format (hint: loadgen log --help names the formats)")
 	case refused > 0:

@@ -81,6 +81,7 @@ func TestAPI(t *testing.T) {
 }
 
 func TestExportRefused(t *testing.T) {
+	const known = `{"object":"balance_transaction","id":"txn_1","created":1,"amount":5}`
 	for text, want := range map[string]string{
 		"":                                    "empty",
 		"a,b\n1,2\n":                          "column currency is missing",
@@ -93,9 +94,11 @@ func TestExportRefused(t *testing.T) {
 		"id,type,source,amount,currency,created\n,charge,ch,1,usd,20260301\n": "line 2, column 1: balance_transaction_id: it is empty\n" +
 			`line 2, column 18: created: "20260301" is no time`,
 		"id,type,source_id,amount,currency,created,exchange_rate\ntxn,charge,ch,4900,usd,2026-03-01 10:00:00.000,\n": "minor units",
-		`{"object":"charge","id":"ch_1"}`:                                               "want balance_transaction",
+		`{"object":"charge","id":"ch_1"}`:                                               "number 1: read balance transaction: object is \"charge\", id \"ch_1\" (hint: ",
 		`{"object":"balance_transaction","id":"txn_1","created":1,"amount":1.5}`:        "no integer",
-		`{"object":"balance_transaction","id":"txn_1","created":1,"amount":5,"source":`: "read JSON",
+		`{"object":"balance_transaction","id":"txn_1","created":1,"amount":5,"source":`: "behind byte 0 (hint: it is cut short",
+		"\ufeff\n" + known + "\n" + `{"object":"balance_transaction",}`: fmt.Sprintf("byte %d: invalid character '}'", len(known)+38),
+		"[" + known + `,{"id":"txn_2","created":"2026-03-01"}]`:       "number 2: read balance transaction: json: cannot",
 	} {
 		err := ReadExport(strings.NewReader(text), fx.StripeExponents(), func(Transaction) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), want) {

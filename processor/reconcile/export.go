@@ -16,6 +16,7 @@ import (
 	"tributary/processor/csvtable"
 	"tributary/processor/fx"
 	"tributary/processor/stripeapi"
+	"tributary/schemas"
 )
 
 // ReadExport reads balance transactions from a file of Stripe's: the CSV of a balance report
@@ -24,21 +25,22 @@ import (
 // is called for every transaction in the file's order; after an error none of them may be used.
 func ReadExport(r io.Reader, exponents fx.Exponents, each func(Transaction) error) error {
 	buffered := bufio.NewReaderSize(r, 64<<10)
-	for {
-		c, _, err := buffered.ReadRune()
+	for before := 0; ; {
+		c, size, err := buffered.ReadRune()
 		switch {
 		case errors.Is(err, io.EOF):
 			return fmt.Errorf("the file is empty (hint: %s)", csvFormat.Hint)
 		case err != nil:
 			return err
 		case c == '\ufeff' || c == ' ' || c == '\n' || c == '\r' || c == '\t':
+			before += size
 			continue
 		}
 		if err := buffered.UnreadRune(); err != nil {
 			return err
 		}
 		if c == '{' || c == '[' {
-			return readJSON(buffered, each)
+			return readJSON(buffered, int64(before), each)
 		}
 		return readCSV(buffered, exponents, each)
 	}
@@ -225,14 +227,15 @@ type apiSource struct {
 	Reversal json.RawMessage `json:"source_transfer_reversal"`
 }
 
-func readJSON(r io.Reader, each func(Transaction) error) error {
+// readJSON reads what stands behind the first before bytes of a file.
+func readJSON(r io.Reader, before int64, each func(Transaction) error) error {
 	decoder := json.NewDecoder(r)
-	for {
+	for number := 0; ; {
 		var raw json.RawMessage
 		if err := decoder.Decode(&raw); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
-			return fmt.Errorf("read JSON: %w", err)
+			return fmt.Errorf("read JSON: %w", schemas.JSONFault(decoder, before, err))
 		}
 		var list struct {
 			Object  string            `json:"object"`
@@ -251,9 +254,10 @@ func readJSON(r io.Reader, each func(Transaction) error) error {
 			}
 		}
 		for i, item := range items {
+			number++
 			t, err := parseTransaction(item)
 			if err != nil {
-				return err
+				return fmt.Errorf("number %d: %w", number, err)
 			}
 			if last := i == len(items)-1; list.Object == "list" {
 				t.More, t.End = last && list.HasMore, last && !list.HasMore
@@ -268,11 +272,11 @@ func readJSON(r io.Reader, each func(Transaction) error) error {
 func parseTransaction(item []byte) (Transaction, error) {
 	var a apiTransaction
 	if err := json.Unmarshal(item, &a); err != nil {
-		return Transaction{}, fmt.Errorf("read balance transaction: %w", err)
+		return Transaction{}, fmt.Errorf("read balance transaction: %w (hint: as GET /v1/balance_transactions answers it)", err)
 	}
 	if a.Object != "balance_transaction" || a.ID == "" || a.Created == 0 {
-		return Transaction{}, fmt.Errorf("read balance transaction: object is %q, id %q: "+
-			"want balance_transaction objects of GET /v1/balance_transactions", a.Object, a.ID)
+		return Transaction{}, fmt.Errorf("read balance transaction: object is %q, id %q "+
+			"(hint: balance_transaction objects, as GET /v1/balance_transactions answers them)", a.Object, a.ID)
 	}
 	amount, err := a.Amount.Int64()
 	if err != nil {

@@ -142,6 +142,33 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// What stands before damage is read, and the error says where and what to do.
+func TestReadDamage(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write([]byte(strings.Repeat("x\n", 9)))
+	_ = z.Close()
+	whole := packed.Bytes()
+	for name, c := range map[string]struct {
+		file []byte
+		want string
+	}{
+		"cut in its head": {whole[:5], "read log: unexpected EOF (hint: "},
+		"cut at its end":  {whole[:len(whole)-3], "read log: line 10: unexpected EOF (hint: "},
+		"another sum":     {append(whole[:len(whole)-8:len(whole)-8], 0, 0, 0, 0, 0, 0, 0, 0), "read log: line 10: gzip: invalid checksum (hint: "},
+		"no such block":   {append(whole[:10:10], 0xff), "read log: line 1: flate: corrupt input"},
+	} {
+		lines := 0
+		err := Read(bytes.NewReader(c.file), func(Line) error { return nil }, func(int, error) error { lines++; return nil })
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "(hint: ") {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+		if strings.Contains(c.want, "line 10") && lines != 9 {
+			t.Errorf("%s: %d lines were read before", name, lines)
+		}
+	}
+}
+
 // Equal lines are two clicks; the same file again is the same clicks; plain and compressed are the
 // same.
 func TestReadNamesLines(t *testing.T) {

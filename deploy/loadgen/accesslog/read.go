@@ -3,6 +3,7 @@ package accesslog
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ func Read(from io.Reader, good func(Line) error, bad func(number int, why error)
 			}
 			continue
 		case err != nil && !end:
-			return fmt.Errorf("read log: %w", err)
+			return fmt.Errorf("read log: line %d: %w%s", number, err, hint(err))
 		}
 		if number == 1 {
 			text = bytes.TrimPrefix(text, []byte("\ufeff"))
@@ -58,9 +59,19 @@ func decompress(r *bufio.Reader) (*bufio.Reader, error) {
 	}
 	z, err := gzip.NewReader(r)
 	if err != nil {
-		return nil, fmt.Errorf("open gzip: %w", err)
+		return nil, fmt.Errorf("read log: %w%s", err, hint(err))
 	}
 	return bufio.NewReaderSize(z, longestLine), nil
+}
+
+// hint says what to do about a compressed file that does not unpack.
+func hint(err error) string {
+	var corrupt flate.CorruptInputError
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, gzip.ErrHeader) ||
+		errors.As(err, &corrupt) {
+		return " (hint: the compressed file is cut short or damaged; fetch it again)"
+	}
+	return ""
 }
 
 // readLine returns the next line without its end, valid until the next read; errTooLong for one

@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"tributary/schemas"
 )
 
 // Event is one event to deliver.
@@ -30,6 +32,8 @@ type Refusal struct {
 	Why  error
 }
 
+const format = "one event per value, as `stripe events retrieve` prints it"
+
 // Read reads a file, a directory's *.json, *.jsonl and *.ndjson files in the order of their names,
 // or - for in. Values that are not events are answered as refusals; an error means that something
 // could not be read at all.
@@ -44,7 +48,7 @@ func Read(path string, in io.Reader) ([]Event, []Refusal, error) {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read events: %w", err)
+		return nil, nil, fmt.Errorf("read events: %w (hint: - reads from stdin)", err)
 	}
 	files := []string{path}
 	if info.IsDir() {
@@ -77,7 +81,7 @@ func inDirectory(dir string) ([]string, error) {
 		return nil, fmt.Errorf("list events: %w", err)
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("list events: no .json, .jsonl or .ndjson file in %s", dir)
+		return nil, fmt.Errorf("list events: no .json, .jsonl or .ndjson file in %s (hint: name the file itself)", dir)
 	}
 	return files, nil
 }
@@ -105,12 +109,14 @@ func parse(from string, b []byte) ([]Event, []Refusal) {
 		err := d.Decode(&value)
 		if errors.Is(err, io.EOF) {
 			if number == 0 {
-				refused = append(refused, Refusal{from, errors.New("read event: the file is empty")})
+				refused = append(refused, Refusal{from, errors.New("read event: the file is empty (hint: " + format + ")")})
 			}
 			return events, refused
 		}
 		if err != nil {
-			refused = append(refused, Refusal{fmt.Sprintf("%s #%d", from, number+1), fmt.Errorf("read event: %w", err)})
+			refused = append(refused, Refusal{
+				fmt.Sprintf("%s #%d", from, number+1), fmt.Errorf("read event: %w", schemas.JSONFault(d, 0, err)),
+			})
 			return events, refused
 		}
 		var many []json.RawMessage
@@ -131,7 +137,7 @@ func event(value json.RawMessage) (Event, error) {
 		Data             json.RawMessage
 	}
 	if err := json.Unmarshal(value, &e); err != nil {
-		return Event{}, fmt.Errorf("read event: %w (hint: one event per value, as `stripe events retrieve` prints it)", err)
+		return Event{}, fmt.Errorf("read event: %w (hint: %s)", err, format)
 	}
 	var data struct{ Object json.RawMessage }
 	switch {
@@ -143,7 +149,7 @@ func event(value json.RawMessage) (Event, error) {
 		return Event{}, fmt.Errorf("read event: a bare %s, not an event (hint: put it under data.object of an event whose "+
 			"type says what happened to it)", e.Object)
 	case e.ID == "" || e.Type == "" || json.Unmarshal(e.Data, &data) != nil || len(data.Object) == 0:
-		return Event{}, errors.New("read event: id, type or data.object is missing")
+		return Event{}, errors.New("read event: id, type or data.object is missing (hint: " + format + ")")
 	}
 	return Event{ID: e.ID, Type: e.Type, Body: value}, nil
 }

@@ -1,6 +1,7 @@
 package stripefile
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,7 +29,9 @@ func TestParse(t *testing.T) {
 	f(`{"object":"list","data":[`+paid+`]}`, 0, "data array")
 	f(`{"resources":{}}`, 0, `no "object"`)
 	f(`{"object":"event","id":"evt_1"}`, 0, "missing")
-	f(paid+"\n{", 1, "unexpected EOF")
+	f(paid+"\n{", 1, fmt.Sprintf("behind byte %d (hint: it is cut short", len(paid)))
+	f(paid+"\n{,", 1, fmt.Sprintf("byte %d: invalid character ',' looking", len(paid)+3))
+	f("\x1f\x8b", 0, "byte 1: invalid character '\\x1f' looking for beginning of value (hint: ")
 	f(`3`, 0, "one event per value")
 	f(``, 0, "empty")
 	if e, _ := parse("f", []byte("["+paid+" ]")); string(e[0].Body) != paid {
