@@ -522,6 +522,24 @@ func TestTakenPorts(t *testing.T) {
 	}
 }
 
+// Edge, webhook and processor have their metrics on the three ports after --ops-addr.
+func TestAddressesOfMetrics(t *testing.T) {
+	for ops, want := range map[string]string{
+		"127.0.0.1:65532": "",
+		"127.0.0.1:65533": "the 3 ports after 65533 are needed too",
+		"127.0.0.1:8120": "127.0.0.1:8123, for ClickHouse, is also for metrics of the processor by --ops-addr (hint: give each " +
+			"a port of its own; three follow that of --ops-addr)",
+	} {
+		r := &Run{EdgeAddr: "127.0.0.1:8080", StripeAddr: "127.0.0.1:8081", DashboardAddr: "127.0.0.1:8090", OpsAddr: ops,
+			ClickHouseAddr: "127.0.0.1:8123", KafkaAddr: "127.0.0.1:9092"}
+		var faults []string
+		r.checkAddresses(func(_, format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) })
+		if said := strings.Join(faults, "\n"); len(faults) > 1 || (said == "") != (want == "") || !strings.Contains(said, want) {
+			t.Errorf("--ops-addr %s: %q, want %q", ops, said, want)
+		}
+	}
+}
+
 // Every fault of the settings is said at once.
 func TestFaultsOfSettings(t *testing.T) {
 	cmd := exec.Command(filepath.Join(binaries(t), "local"), "run", "--edge-addr", "nowhere",
@@ -534,7 +552,7 @@ func TestFaultsOfSettings(t *testing.T) {
 		t.Fatal("started with faulty settings")
 	}
 	for _, want := range []string{`--edge-addr: "nowhere" is not host:port`, "--stripe-addr: port of",
-		"--kafka-addr: 127.0.0.1:8123 is also what --clickhouse-addr says",
+		"--kafka-addr: 127.0.0.1:8123, for Kafka, is also for ClickHouse by --clickhouse-addr",
 		`--fx-source: a source is of no kind that is known`, "--workspaces: ", "/does/not/exist: no such file",
 		"--secret-key: its 4 bytes can be guessed", "--email-key: it holds a space",
 		"--stripe-webhook-secrets: it does not begin with whsec_", "email key: given twice"} {

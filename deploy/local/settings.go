@@ -75,7 +75,7 @@ func (r *Run) Validate() error {
 type faultFunc func(flag, format string, args ...any)
 
 func (r *Run) checkAddresses(fault faultFunc) {
-	taken := make(map[string]string) // port → the flag that names it
+	taken := make(map[string]listener) // by host and port
 	for _, l := range r.listeners() {
 		host, port, err := splitAddr(l.addr)
 		if err != nil {
@@ -84,10 +84,11 @@ func (r *Run) checkAddresses(fault faultFunc) {
 		}
 		key := net.JoinHostPort(host, strconv.Itoa(port))
 		if other, ok := taken[key]; ok {
-			fault(l.flag, "%s is also what --%s says (hint: give each a port of its own)", l.addr, other)
+			fault(l.flag, "%s, for %s, is also for %s by --%s (hint: give each a port of its own; three follow that of "+
+				"--ops-addr)", l.addr, l.purpose, other.purpose, other.flag)
 		}
-		taken[key] = l.flag
-		if l.flag == "ops-addr" && port+lastOps > 65535 {
+		taken[key] = l
+		if l.addr == r.OpsAddr && port+lastOps > 65535 {
 			fault(l.flag, "the %d ports after %d are needed too (hint: choose a lower one)", lastOps, port)
 		}
 	}
@@ -203,7 +204,10 @@ func addPort(addr string, n int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return net.JoinHostPort(host, strconv.Itoa(port+n)), nil
+	if port += n; port > 65535 {
+		return "", fmt.Errorf("%d is no port", port)
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port)), nil
 }
 
 // seeds returns the addresses, host:port, of the Kafka that the programs talk to.
