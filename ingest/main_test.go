@@ -338,12 +338,15 @@ func TestImports(t *testing.T) {
 
 func TestScript(t *testing.T) {
 	for edge, want := range map[string]string{
-		"https://clicks.example.com": `<script defer src="https://clicks.example.com/t.`,
-		"clicks.example.com":         "(hint: such as https://clicks.example.com)",
-		"ftp://clicks.example.com":   "(hint: such as https://clicks.example.com)",
+		"https://clicks.example.com":            `<script defer src="https://clicks.example.com/t.`,
+		"https://clicks.example.com --key pk_1": ` crossorigin="anonymous" data-key="pk_1"></script>`,
+		"https://clicks.example.com/":           ` crossorigin="anonymous"></script>`,
+		"https://clicks.example.com/?a":         "(hint: such as https://clicks.example.com)",
+		"clicks.example.com":                    "(hint: such as https://clicks.example.com)",
+		"ftp://clicks.example.com":              "(hint: such as https://clicks.example.com)",
 	} {
 		out := new(log)
-		err := (&process{stdout: out, stderr: out}).run(t.Context(), []string{"script", "--edge", edge, "--key", "pk_1"})
+		err := (&process{stdout: out, stderr: out}).run(t.Context(), strings.Fields("script --edge "+edge))
 		said := out.String()
 		if err != nil {
 			said = err.Error()

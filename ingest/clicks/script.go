@@ -103,11 +103,15 @@ func newTrackingScript(data []byte, cacheControl string) *trackingScript {
 
 // ScriptElement returns the HTML that loads the current version of the tracking script from the
 // edge at base, such as https://clicks.example.com, and no other: its address never changes, and
-// the browser checks its hash (W3C Subresource Integrity). key is the workspace's publishable key.
+// the browser checks its hash (W3C Subresource Integrity). key is the workspace's publishable key;
+// empty: the element names none.
 func ScriptElement(base, key string) string {
+	if key != "" {
+		key = fmt.Sprintf(` data-key="%s"`, html.EscapeString(key))
+	}
 	s := scripts["/t.js"]
-	return fmt.Sprintf(`<script defer src="%s/t.%s.js" integrity="%s" crossorigin="anonymous" data-key="%s"></script>`,
-		html.EscapeString(strings.TrimSuffix(base, "/")), s.hash, s.integrity, html.EscapeString(key))
+	return fmt.Sprintf(`<script defer src="%s/t.%s.js" integrity="%s" crossorigin="anonymous"%s></script>`,
+		html.EscapeString(strings.TrimSuffix(base, "/")), s.hash, s.integrity, key)
 }
 
 // script answers GET of an address that scriptAt knows.
