@@ -155,8 +155,11 @@ func TestReadDamage(t *testing.T) {
 	}{
 		"cut in its head": {whole[:5], "read log: unexpected EOF (hint: "},
 		"cut at its end":  {whole[:len(whole)-3], "read log: line 10: unexpected EOF (hint: "},
-		"another sum":     {append(whole[:len(whole)-8:len(whole)-8], 0, 0, 0, 0, 0, 0, 0, 0), "read log: line 10: gzip: invalid checksum (hint: "},
-		"no such block":   {append(whole[:10:10], 0xff), "read log: line 1: flate: corrupt input"},
+		"another sum": {
+			append(whole[:len(whole)-8:len(whole)-8], 0, 0, 0, 0, 0, 0, 0, 0),
+			"read log: line 10: gzip: invalid checksum (hint: ",
+		},
+		"no such block": {append(whole[:10:10], 0xff), "read log: line 1: flate: corrupt input"},
 	} {
 		lines := 0
 		err := Read(bytes.NewReader(c.file), func(Line) error { return nil }, func(int, error) error { lines++; return nil })
