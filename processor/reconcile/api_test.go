@@ -97,8 +97,8 @@ func TestExportRefused(t *testing.T) {
 		`{"object":"charge","id":"ch_1"}`:                                               "number 1: read balance transaction: object is \"charge\", id \"ch_1\" (hint: ",
 		`{"object":"balance_transaction","id":"txn_1","created":1,"amount":1.5}`:        "no integer",
 		`{"object":"balance_transaction","id":"txn_1","created":1,"amount":5,"source":`: "behind byte 0 (hint: it is cut short",
-		"\ufeff\n" + known + "\n" + `{"object":"balance_transaction",}`: fmt.Sprintf("byte %d: invalid character '}'", len(known)+38),
-		"[" + known + `,{"id":"txn_2","created":"2026-03-01"}]`:       "number 2: read balance transaction: json: cannot",
+		"\ufeff\n" + known + "\n" + `{"object":"balance_transaction",}`:                 fmt.Sprintf("byte %d: invalid character '}'", len(known)+38),
+		"[" + known + `,{"id":"txn_2","created":"2026-03-01"}]`:                         "number 2: read balance transaction: json: cannot",
 	} {
 		err := ReadExport(strings.NewReader(text), fx.StripeExponents(), func(Transaction) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), want) {
