@@ -47,7 +47,7 @@ var (
 // a slug of words does not. Neither does a UUID made of a time or a name (RFC 9562, versions 1, 3,
 // 5 and 6), nor an id made of a time and a counter (ObjectID, xid), nor hexadecimal digits: they may
 // be the hash of something known, and so may base64 and base32 as long as a hash. Text in base64 or
-// base32 is judged by what it says. All this holds behind a prefix, which counts for nothing itself.
+// base32 is judged by what it says. All this holds behind a prefix, which adds nothing to the bits.
 func Unguessable(name string) bool {
 	name = strings.TrimSpace(name)
 	switch {
@@ -73,8 +73,8 @@ func Unguessable(name string) bool {
 		}
 	}
 	found, bothCases := bits(bare)
-	if bothCases {
-		return found >= enoughMixed && !words(bare, bothCases)
+	if bothCases { // a name that somebody made up is likelier where its prefix is a word, too
+		return found >= enoughMixed && !words(bare, bothCases) && !words(name, bothCases)
 	}
 	return found >= enoughBits && !words(bare, bothCases)
 }

@@ -92,6 +92,9 @@ func TestUnguessableShares(t *testing.T) {
 	madeUp("WORDS", 2, "", "", strings.ToUpper)
 	madeUp("WORDS behind a prefix", 4, "user_", "_", strings.ToUpper)
 	madeUp("Titles", 20, "", "", title)
+	madeUp("Titles behind a prefix", 14, "user_", "", title)
+	madeUp("Titles behind two", 11, "acme-uid-", "", title)
+	madeUp("Titles_with behind two", 12, "acme-uid-", "_", title)
 
 	address := func() []byte { return []byte(word() + "." + word() + number() + "@" + word() + ".example") }
 	in32 := base32.StdEncoding.EncodeToString
