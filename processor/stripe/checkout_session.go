@@ -73,14 +73,14 @@ func readSessionMoney(ev *event, s object, f Fact) {
 		return
 	}
 	f.Certain = !awaitsInvoice
-	f.Currency, f.Amount = s.mustCurrency("currency"), s.mustInteger("amount_total")
+	f.Currency, f.Amount = s.mustCurrency("currency"), s.mustAmount("amount_total")
 	if details := s.child("total_details"); details.present() {
-		f.Tax, f.Shipping = details.integer("amount_tax"), details.integer("amount_shipping")
-		f.Discount = details.integer("amount_discount")
+		f.Tax, f.Shipping = details.part("amount_tax", f.Amount), details.part("amount_shipping", f.Amount)
+		f.Discount = details.amount("amount_discount")
 	}
 	if conv := s.child("currency_conversion"); conv.present() && conv.text("source_currency") != "" {
 		seen := f
-		f.Currency, f.Amount = conv.mustCurrency("source_currency"), conv.mustInteger("amount_total")
+		f.Currency, f.Amount = conv.mustCurrency("source_currency"), conv.mustAmount("amount_total")
 		// The parts are given in the buyer's currency only: each keeps its share of the total.
 		f.Tax = Share(seen.Tax, f.Amount, seen.Amount)
 		f.Shipping = Share(seen.Shipping, f.Amount, seen.Amount)

@@ -35,17 +35,24 @@ func readCreditNote(ev *event, cn object) {
 	ev.name(identity.Movement, id, identity.Object, invoice, "credit_note.invoice")
 	ev.name(identity.Object, invoice, identity.Customer, cn.customer(), "credit_note.customer")
 	ev.name(identity.Movement, cn.id("refund"), identity.Object, invoice, "credit_note.refund")
-	outside := cn.integer("out_of_band_amount")
+	outside := cn.amount("out_of_band_amount")
 	before := cn.beforePayment()
 	figures := map[string]int64{cn.id("refund"): 0}
 	for _, re := range cn.array("refunds") {
 		if re.present() {
 			ev.name(identity.Movement, re.id("refund"), identity.Object, invoice, "credit_note.refunds")
-			figures[re.id("refund")] += re.integer("amount_refunded")
+			figures[re.id("refund")] += re.amount("amount_refunded")
 		}
 		if re.present() && re.is("type", "payment_record_refund") {
-			outside += re.integer("amount_refunded")
+			outside += re.amount("amount_refunded")
 		}
+	}
+	if cn.get("amount") != nil {
+		total := cn.amount("amount")
+		if outside > total {
+			cn.missing("amount (less than what it gave back)")
+		}
+		before = min(before, total)
 	}
 	if outside != 0 || before != 0 {
 		figures[id] = before
@@ -73,11 +80,11 @@ func readCreditNote(ev *event, cn object) {
 // only its type tells whether that is all of it or nothing.
 // https://docs.stripe.com/api/credit_notes/create
 func (o object) beforePayment() int64 {
-	if amount, known := o.number("pre_payment_amount"); known {
-		return amount
-	}
-	if o.is("type", "pre_payment") {
-		return o.integer("amount")
+	switch {
+	case o.get("pre_payment_amount") != nil:
+		return o.amount("pre_payment_amount")
+	case o.is("type", "pre_payment"):
+		return o.amount("amount")
 	}
 	return 0
 }
@@ -89,7 +96,10 @@ func (ev *event) credited(cn object, invoice string, figures map[string]int64) {
 	lines, total := cn.creditedLines(), int64(0)
 	tax, stated := cn.creditedTax()
 	if stated {
-		total = cn.integer("amount")
+		total = cn.amount("amount")
+		if tax < 0 || tax > total {
+			cn.missing("amount (less than its tax)")
+		}
 	}
 	if len(lines) == 0 && total == 0 {
 		return

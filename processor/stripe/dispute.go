@@ -43,7 +43,7 @@ func readDispute(ev *event, dp object) {
 	if !reinstated && !withdrawn && (!closed || status != "lost") {
 		return
 	}
-	f.Currency, f.Amount = dp.mustCurrency("currency"), -dp.mustInteger("amount")
+	f.Currency, f.Amount = dp.mustCurrency("currency"), -dp.mustAmount("amount")
 	if at := dp.time("created"); !withdrawn && !at.IsZero() {
 		f.OccurredAt = at
 	}
@@ -67,7 +67,7 @@ func (ev *event) disputeTransactions(dp object, f Fact) {
 	}
 	slices.SortStableFunc(transactions, func(a, b object) int { return a.time("created").Compare(b.time("created")) })
 	f.Currency, f.Source = dp.mustCurrency("currency"), FromBalance
-	claim := claim{amount: dp.mustInteger("amount"), withdrawn: map[string]withdrawal{}}
+	claim := claim{amount: dp.mustAmount("amount"), withdrawn: map[string]withdrawal{}}
 	for n, t := range transactions {
 		f.Amount, f.TransactionID = t.integer("amount"), t.text("id")
 		f.Kind = Dispute

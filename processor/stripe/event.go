@@ -261,7 +261,7 @@ func (ev *event) presented(o object, f Fact) {
 		return
 	}
 	f.Kind, f.Currency, f.Lines = Presented, details.mustCurrency("presentment_currency"), nil
-	shown := details.integer("presentment_amount")
+	shown := details.amount("presentment_amount")
 	f.Tax, f.Shipping, f.Discount, f.Amount = Share(f.Tax, shown, f.Amount), 0, 0, shown
 	ev.money(f)
 }

@@ -2,6 +2,7 @@ package stripe
 
 import (
 	"cmp"
+	"slices"
 
 	"tributary/processor/identity"
 )
@@ -24,11 +25,11 @@ import (
 //   - Up to API 2025-02 an invoice may be paid outside Stripe (paid_out_of_band) and show an
 //     amount_paid of 0.
 //   - Lines may be negative (prorations, adjustments); what they add up to is the total, and only
-//     the total moves.
+//     the total moves. Only then may the tax be more than the total, or negative.
 func readInvoice(ev *event, in object) {
 	id, customer, subscription, keys := ev.invoiceNames(in)
 	f := in.terms(ev, id, customer, subscription, keys)
-	f.Currency, f.Amount = in.mustCurrency("currency"), in.mustInteger("amount_paid")
+	f.Currency, f.Amount = in.mustCurrency("currency"), in.mustAmount("amount_paid")
 	f.Certain = in.flag("paid_out_of_band")
 	due := f.Due
 	if due == UnknownAmount {
@@ -38,7 +39,7 @@ func readInvoice(ev *event, in object) {
 		f.Amount = due // paid, and not by Stripe
 	}
 	if f.Amount <= due {
-		f.Amount += in.integer("amount_overpaid")
+		f.Amount += in.amount("amount_overpaid")
 	}
 	if at := in.child("status_transitions").time("paid_at"); !at.IsZero() {
 		f.OccurredAt = at
@@ -64,9 +65,13 @@ func readInvoice(ev *event, in object) {
 func (o object) terms(ev *event, id, customer, subscription string, keys []key) Fact {
 	f := Fact{
 		ObjectID: id, Kind: Payment, Source: FromInvoice, OccurredAt: ev.created,
-		Total: o.integer("total"), Due: UnknownAmount, Tax: o.tax(),
+		Total: o.integer("total"), Due: UnknownAmount,
 		CustomerID: customer, ExternalID: external(keys), SubscriptionID: subscription,
 		BillingReason: o.text("billing_reason"),
+	}
+	var key string
+	if f.Tax, key = o.tax(); f.Total > 0 && (f.Tax < 0 || f.Tax > f.Total) && !o.mayBeNegative(f.Total-f.Tax) {
+		o.missing(key)
 	}
 	if due, known := o.number("amount_due"); known {
 		f.Due = due
@@ -95,21 +100,31 @@ func readUnpaidInvoice(ev *event, in object) {
 	}
 }
 
-// tax of an invoice: its own sum, else its parts, in whichever place its version has them.
-func (o object) tax() int64 {
+// tax of an invoice: its own sum, else its parts, in whichever place its version has them. key is
+// that place.
+func (o object) tax() (sum int64, key string) {
 	sum, known := o.number("tax")
 	if known {
-		return sum
+		return sum, "tax"
 	}
-	for _, list := range []string{"total_taxes", "total_tax_amounts"} {
-		for _, t := range o.array(list) {
+	for _, key = range []string{"total_taxes", "total_tax_amounts"} {
+		for _, t := range o.array(key) {
 			sum += t.integer("amount")
 		}
 		if sum != 0 {
 			break
 		}
 	}
-	return sum
+	return sum, key
+}
+
+// mayBeNegative reports whether an invoice says that net, its total without tax, is right, or has a
+// line that is negative, or lines that the event does not hold.
+func (o object) mayBeNegative(net int64) bool {
+	if stated, known := o.number("total_excluding_tax"); known && stated == net || o.child("lines").flag("has_more") {
+		return true
+	}
+	return slices.ContainsFunc(o.lines(), func(l Line) bool { return l.Net < 0 })
 }
 
 // invoiceNames ties an invoice to its customer, subscription, payments and promotion codes.
@@ -184,7 +199,7 @@ func readInvoicePayment(ev *event, p object) {
 		return
 	}
 	p.mustText("id")
-	p.mustInteger("amount_paid")
+	p.mustAmount("amount_paid")
 	p.mustCurrency("currency")
 	ev.invoicePayment(p, invoice, "invoice_payment")
 }
@@ -202,7 +217,7 @@ func readDetached(ev *event, p object) {
 	}
 	ev.fact(Fact{
 		ObjectID: id, Kind: Detached, Source: FromInvoicePayment, OccurredAt: ev.created, ParentID: intent,
-		InvoiceID: invoice, Certain: true, Currency: p.mustCurrency("currency"), Amount: p.integer("amount_paid"),
+		InvoiceID: invoice, Certain: true, Currency: p.mustCurrency("currency"), Amount: p.amount("amount_paid"),
 	})
 }
 
@@ -230,10 +245,10 @@ func (ev *event) invoicePayment(p object, invoice, source string) {
 	f := Fact{
 		ObjectID: id, Kind: Payment, Source: FromInvoicePayment, OccurredAt: ev.created, ParentID: cmp.Or(intent, charge),
 		InvoiceID: invoice,
-		Certain:   true, Currency: p.text("currency"), Amount: p.integer("amount_paid"),
+		Certain:   true, Currency: p.text("currency"), Amount: p.amount("amount_paid"),
 	}
 	if asked := p.integer("amount_requested"); asked == 0 || f.Amount <= asked {
-		f.Amount += p.integer("amount_overpaid")
+		f.Amount += p.amount("amount_overpaid")
 	}
 	if at := p.child("status_transitions").time("paid_at"); !at.IsZero() {
 		f.OccurredAt = at

@@ -9,8 +9,8 @@ import (
 	"github.com/valyala/fastjson"
 )
 
-// ShapeError says which values of a body were missing or of another type than any known API version
-// has. A shape that was never seen is never read as zero.
+// ShapeError says which values of a body were missing, impossible, or of another type than any known
+// API version has. A shape that was never seen is never read as zero.
 type ShapeError struct{ Paths []string }
 
 func (e *ShapeError) Error() string {
@@ -76,7 +76,10 @@ func (o object) missing(key string) {
 		keys = append(keys, o.doc.places[at].key)
 	}
 	slices.Reverse(keys)
-	o.doc.missing = append(o.doc.missing, strings.ReplaceAll(strings.Join(keys, "."), ".[]", "[]"))
+	path := strings.ReplaceAll(strings.Join(keys, "."), ".[]", "[]")
+	if !slices.Contains(o.doc.missing, path) {
+		o.doc.missing = append(o.doc.missing, path)
+	}
 }
 
 // get returns nil for an absent value and for null.
@@ -153,28 +156,52 @@ func (o object) customer() string {
 
 func (o object) flag(key string) bool { return o.get(key).GetBool() }
 
-// number reads an integer and reports whether there is a value, which may be none: that is noted.
+// tooMuch is more than any number of Stripe's: its amounts have twelve digits at most. What is less is
+// worth less than 10^12 USD at any plausible rate, and so fits into the ledger (processor/fx).
+// https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
+const tooMuch = 10_000_000_000_000
+
+// number reads an integer and reports whether there is a value, which may be none, or tooMuch: that
+// is noted, and 0 returned.
 func (o object) number(key string) (n int64, there bool) {
 	v := o.get(key)
 	if v == nil {
 		return 0, false
 	}
 	n, err := v.Int64()
-	if err != nil {
+	if err != nil || n >= tooMuch || n <= -tooMuch {
 		o.missing(key)
+		return 0, true
 	}
 	return n, true
 }
 
-// integer returns 0 for an absent value or null, and notes a value that is there but no int64.
+// integer returns 0 for an absent value or null, and notes a value that is there but no number.
 func (o object) integer(key string) int64 {
 	n, _ := o.number(key)
 	return n
 }
 
-func (o object) mustInteger(key string) int64 {
-	n, there := o.number(key)
-	if !there {
+// amount reads minor units that are never negative: 0 for an absent value or null.
+func (o object) amount(key string) int64 {
+	n := o.integer(key)
+	if n < 0 {
+		o.missing(key)
+	}
+	return n
+}
+
+func (o object) mustAmount(key string) int64 {
+	if o.get(key) == nil {
+		o.missing(key)
+	}
+	return o.amount(key)
+}
+
+// part reads minor units that are a part of an amount, and notes what is more than all of it.
+func (o object) part(key string, of int64) int64 {
+	n := o.amount(key)
+	if n > of {
 		o.missing(key)
 	}
 	return n

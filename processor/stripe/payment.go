@@ -19,7 +19,8 @@ import (
 //   - Up to API 2022-08-01 it holds its charges in charges; since then it names the last one in
 //     latest_charge.
 //   - Where neither a session nor an invoice states tax, shipping and discount, its amount_details
-//     may. https://docs.stripe.com/payments/payment-line-items
+//     may. Sellers write it, and Stripe need not check it: what is more than the amount says nothing.
+//     https://docs.stripe.com/payments/payment-line-items
 func readPaymentIntent(ev *event, pi object) {
 	id := pi.mustText("id")
 	for _, ch := range ev.chargesOf(pi) {
@@ -27,16 +28,18 @@ func readPaymentIntent(ev *event, pi object) {
 		ev.released(ch, id)
 		ev.refundsOf(ch)
 	}
-	received := pi.mustInteger("amount_received")
-	if asked := pi.integer("amount"); asked > received {
+	received := pi.mustAmount("amount_received")
+	if asked := pi.amount("amount"); asked > received {
 		ev.money(Fact{
 			ObjectID: id, Kind: Authorization, Source: FromPaymentIntent, OccurredAt: ev.created,
 			Currency: pi.mustCurrency("currency"), Amount: asked, Captured: received,
 		})
 	}
 	f := Fact{ObjectID: id, Source: FromPaymentIntent, Amount: received}
-	if f.Tax, f.Shipping, f.Discount = pi.child("amount_details").parts(); f.Tax|f.Shipping|f.Discount != 0 {
-		f.Total = pi.integer("amount")
+	tax, shipping, discount := pi.child("amount_details").parts()
+	if asked := pi.integer("amount"); min(tax, shipping, discount) >= 0 && tax+shipping <= asked &&
+		max(tax, shipping, discount) > 0 {
+		f.Tax, f.Shipping, f.Discount, f.Total = tax, shipping, discount, asked
 	}
 	readPayment(ev, pi, f)
 }
@@ -66,7 +69,7 @@ func readPaymentIntentCanceled(ev *event, pi object) {
 	}
 	ev.money(Fact{
 		ObjectID: id, Kind: Authorization, Source: FromPaymentIntent, OccurredAt: ev.created,
-		Currency: pi.mustCurrency("currency"), Amount: pi.integer("amount"),
+		Currency: pi.mustCurrency("currency"), Amount: pi.amount("amount"),
 	})
 }
 
@@ -116,21 +119,21 @@ func (ev *event) transferred(ch object) bool {
 	}
 	ev.money(Fact{
 		ObjectID: ch.text("id"), Kind: Transferred, Source: FromCharge, OccurredAt: ev.created, Certain: true,
-		Currency: ch.mustCurrency("currency"), Amount: ch.mustInteger("amount"),
+		Currency: ch.mustCurrency("currency"), Amount: ch.mustAmount("amount"),
 	})
 	return true
 }
 
 // readCaptured reads a captured charge as a payment.
 func readCaptured(ev *event, ch object, id, intent string) {
-	amount := ch.mustInteger("amount")
+	amount := ch.mustAmount("amount")
 	switch captured := ev.captured(ch); {
 	case captured != UnknownAmount:
 		amount = captured
 	case ev.typ == "charge.captured":
 		// Before API 2020-08 there is no amount_captured. Nothing can be refunded before the
 		// capture, so whatever the capture itself shows as refunded was released by it.
-		amount -= ch.integer("amount_refunded")
+		amount -= ch.part("amount_refunded", amount)
 	}
 	readPayment(ev, ch, Fact{ObjectID: id, Source: FromCharge, ParentID: intent, Amount: amount})
 }
@@ -144,8 +147,8 @@ func (ev *event) captured(ch object) int64 {
 	if !isCaptured(ch) {
 		return 0
 	}
-	if amount, known := ch.number("amount_captured"); known {
-		return amount
+	if ch.get("amount_captured") != nil {
+		return ch.amount("amount_captured")
 	}
 	return UnknownAmount
 }
@@ -237,7 +240,7 @@ func (ev *event) failed(ch object) {
 	ev.name(identity.Object, id, identity.Object, ch.id("invoice"), "charge.invoice")
 	ev.money(Fact{
 		ObjectID: id, Kind: Failed, Source: FromCharge, OccurredAt: ev.created, ParentID: intent, Certain: true,
-		CustomerID: ch.customer(), Currency: ch.mustCurrency("currency"), Amount: ch.mustInteger("amount"),
+		CustomerID: ch.customer(), Currency: ch.mustCurrency("currency"), Amount: ch.mustAmount("amount"),
 	})
 }
 

@@ -60,7 +60,7 @@ func (ev *event) refund(re object, parent, source string) {
 	f := Fact{
 		ObjectID: re.mustText("id"), Kind: Refund, Source: FromRefund, OccurredAt: re.mustTime("created"),
 		ParentID: parent, Certain: !ev.releasesAreRefunds, CustomerID: re.customer(),
-		Currency: re.mustCurrency("currency"), Amount: -re.mustInteger("amount"),
+		Currency: re.mustCurrency("currency"), Amount: -re.mustAmount("amount"),
 	}
 	ev.name(identity.Movement, f.ObjectID, identity.Object, parent, source)
 	ev.settlement(f.ObjectID, Refund, f.Currency, re, "balance_transaction")
@@ -87,7 +87,7 @@ func readChargeRefunded(ev *event, ch object) {
 	ev.name(identity.Object, id, identity.Object, ch.id("invoice"), "charge.invoice")
 	ev.name(identity.Object, id, identity.Customer, customer, "charge.customer")
 	ev.released(ch, intent)
-	ch.mustInteger("amount_refunded")
+	ch.mustAmount("amount_refunded")
 	ev.refundedTotal(ch)
 	ev.refundsOf(ch)
 	if isCaptured(ch) {
@@ -109,7 +109,7 @@ func (ev *event) chargeBegun(ch object) {
 	}
 	ev.begun(hours, Fact{
 		ObjectID: ch.id("id"), Source: FromCharge, OccurredAt: at, ParentID: ch.id("payment_intent"),
-		CustomerID: ch.customer(), Currency: ch.text("currency"), Amount: ch.integer("amount"),
+		CustomerID: ch.customer(), Currency: ch.text("currency"), Amount: ch.amount("amount"),
 		Captured: ev.captured(ch), Certain: ch.child("payment_method_details").is("type", "card"),
 	})
 }
@@ -124,8 +124,8 @@ func (ev *event) refundedTotal(ch object) {
 	ev.fact(Fact{
 		ObjectID: ch.text("id"), Kind: RefundedTotal, Source: FromCharge, OccurredAt: ev.created,
 		ParentID: ch.id("payment_intent"), Certain: !ev.releasesAreRefunds, CustomerID: ch.customer(),
-		Currency: ch.mustCurrency("currency"), Amount: ch.integer("amount_refunded"),
-		Total: ch.integer("amount"), Captured: ev.captured(ch),
+		Currency: ch.mustCurrency("currency"), Amount: ch.amount("amount_refunded"),
+		Total: ch.amount("amount"), Captured: ev.captured(ch),
 		Lines: soldAs(ch.product(), Fact{Amount: ch.integer("amount")}),
 	})
 }
