@@ -22,11 +22,18 @@ func (g *group) applyNotes() {
 	g.credited = map[string][]*stripe.Fact{}
 	for _, f := range g.notes {
 		own, list := f.ObjectID == f.TransactionID, g.credited[f.ObjectID]
-		if voided[f.TransactionID] && !own ||
-			slices.ContainsFunc(list, func(known *stripe.Fact) bool { return known.TransactionID == f.TransactionID }) {
+		if voided[f.TransactionID] && !own {
 			continue
 		}
-		g.credited[f.ObjectID] = append(list, f)
+		n := slices.IndexFunc(list, func(known *stripe.Fact) bool { return known.TransactionID == f.TransactionID })
+		switch {
+		case n < 0:
+			g.credited[f.ObjectID] = append(list, f)
+		case list[n].Amount == 0 && f.Amount > 0: // an event of an older API version has no figures
+			list[n] = f
+		default:
+			continue
+		}
 		if own && f.Amount > 0 && !voided[f.TransactionID] {
 			i := g.invoice(f.ParentID)
 			i.credited = append(i.credited, f)
