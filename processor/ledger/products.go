@@ -196,14 +196,17 @@ func (b *books) shareProducts(s *sale, products map[string]string) {
 	if !s.named && len(s.applied) == 0 {
 		return
 	}
-	left := maps.Clone(s.sold)
-	credited := map[int]parts{}
-	for _, m := range s.out {
-		e := &b.entries[m.index]
-		if by := s.creditedParts(e, m.index, products); by != nil {
-			credited[m.index] = by
-			of := pool{e.Currency, m.failed}
-			left[of] = left[of].plus(by)
+	left := s.sold
+	var credited map[int]parts
+	if len(s.applied) > 0 {
+		left, credited = maps.Clone(left), map[int]parts{}
+		for _, m := range s.out {
+			e := &b.entries[m.index]
+			if by := s.creditedParts(e, m.index, products); by != nil {
+				credited[m.index] = by
+				of := pool{e.Currency, m.failed}
+				left[of] = left[of].plus(by)
+			}
 		}
 	}
 	back := map[pool]int64{} // negative
@@ -213,7 +216,11 @@ func (b *books) shareProducts(s *sale, products map[string]string) {
 		if net := e.net() - by.sum(); net != 0 || by == nil {
 			before := back[of]
 			back[of] = before + net
-			by = by.plus(s.proportions(left, of).between(before, before+net))
+			rest := s.proportions(left, of).between(before, before+net)
+			if by != nil {
+				rest = by.plus(rest)
+			}
+			by = rest
 		}
 		e.setProducts(by)
 	}
