@@ -74,10 +74,10 @@ func (b *books) payOfFailure(i *invoice) {
 	}
 }
 
-// paidLater reports whether a payment was made after its invoice had been paid, so that it explains
-// nothing of what was paid until then. One that an event tied to the invoice by then had been made,
-// even if no event says so before it is paid again, after a failure that no event reports: its time
-// is the invoice's.
+// paidLater reports whether a payment was made more than identity.LatestPayment after its invoice
+// was paid, so that it is no part of what was paid then. If an event until that limit says that the
+// payment is of the invoice, it had been made: events of its first success and of the failure after
+// it are missing, and its time is that of a later success. It is then given the invoice's time.
 func (b *books) paidLater(i *invoice, p *payment) bool {
 	until := i.source.OccurredAt.Add(identity.LatestPayment)
 	if i.source.Source != stripe.FromInvoice || p.source == nil || !p.at.After(until) || len(p.invoices) != 1 {

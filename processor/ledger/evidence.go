@@ -37,7 +37,9 @@ type Evidence struct {
 	near map[identity.Node][]identity.Node // by hour
 }
 
-// HoursNear lists the hours in which the other half of any of the objects may lie.
+// HoursNear returns the hours in which there may be what belongs to one of the objects: for a
+// payment hours of invoices, for an invoice hours of payments, also under the other ids of the
+// customer.
 func (k *Evidence) HoursNear(objects []identity.Node) []identity.Node {
 	var hours []identity.Node
 	for _, n := range objects {

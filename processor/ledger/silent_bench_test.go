@@ -44,9 +44,9 @@ func (k known) names(_ context.Context, _ string, nodes []identity.Node) ([]iden
 	return found, nil
 }
 
-// BenchmarkManySilent books a buyer who has as many refunds of charges that nothing else reports,
-// and invoices that no payment explains, within an hour, as are compared with each other. No charge
-// has the amount of an invoice, nor of several together.
+// BenchmarkManySilent books a buyer with the largest number of refunds and invoices that are still
+// compared with each other. All are of one hour, nothing else reports the refunded charges, and no
+// payment explains the invoices. No charge has the amount of an invoice, nor of several together.
 func BenchmarkManySilent(b *testing.B) {
 	k := known{map[string][]stripe.Fact{}, map[identity.Node][]identity.Edge{}}
 	at := time.Date(2026, 3, 2, 10, 0, 0, 0, time.UTC)

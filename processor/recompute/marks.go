@@ -146,8 +146,9 @@ func (m *marks) renamed(read time.Time) bool {
 	return m.mayBeErased(read)
 }
 
-// finish notes that requests were done by work which began in a generation, and with which requests
-// they are done again if that is lost.
+// finish notes that requests are done (done), and which requests repeat them if what was booked for
+// them is lost (again). generation is the value of forgotten when the work began: if it has grown
+// since, the work may be lost, and the requests are repeated at once.
 func (m *marks) finish(generation int, done, again []clickhouse.Deferred) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -541,8 +541,9 @@ func TestEveryCallOfMergesMayFail(t *testing.T) {
 	b.Logf("%d parts were not whole", b.corrupt)
 }
 
-// point handles batch n while the call number at meets the fault, and reports whether the engine
-// died of it, or was killed since a part is not whole. Otherwise the batch is acknowledged.
+// point handles batch n while the file system's call number at fails as f says. It reports whether
+// the engine ended: by itself, or killed here because it found a damaged part. Otherwise the batch
+// was acknowledged; any other error fails the test.
 func (b *bench) point(at int64, f fault, n int) (died bool) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
