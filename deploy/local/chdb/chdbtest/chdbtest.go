@@ -33,6 +33,13 @@ const twoShards = `<remote_servers><two_shards>
       <replica><host>127.0.0.1</host><port>2</port></replica></shard>
   </two_shards></remote_servers>`
 
+// calm makes the engine look every minute, not every 0.1 s, whether a table has streams, which none
+// has, and every second how much memory the process has (deploy/DESIGN.md).
+const calm = `
+  <background_streaming_processing_pool_thread_sleep_seconds_if_nothing_to_do>60
+  </background_streaming_processing_pool_thread_sleep_seconds_if_nothing_to_do>
+  <memory_worker_period_ms>1000</memory_worker_period_ms>`
+
 // ReadBack says that the engine reads inserts back, as that of the local run does and a ClickHouse
 // server does not. The tests of chdb set it before the first call of [Start].
 var ReadBack bool
@@ -101,7 +108,7 @@ func start() {
 		failure = fmt.Errorf("make data directory: %w", err)
 		return
 	}
-	options := []chdb.Option{chdb.WithConfiguration(twoShards)}
+	options := []chdb.Option{chdb.WithConfiguration(twoShards + calm)}
 	if !ReadBack {
 		options = append(options, chdb.WithoutReadBack())
 	}
