@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/pressly/goose/v3"
 )
@@ -114,6 +115,9 @@ func (l Layout) Migrate(ctx context.Context, db *sql.DB, progress func(string)) 
 	for _, r := range results {
 		progress(r.String())
 	}
+	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", cause, err) // the lease is lost
+	}
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
@@ -133,8 +137,11 @@ func (l Layout) Migrate(ctx context.Context, db *sql.DB, progress func(string)) 
 func (l Layout) prepare(ctx context.Context, db *sql.DB) (*lease, context.Context, error) {
 	for _, statement := range l.keeperTables() {
 		if _, err := db.ExecContext(ctx, statement); err != nil {
-			return nil, nil, fmt.Errorf("create the tables of versions in Keeper: %w (hint: <keeper_map_path_prefix> in each "+
-				"server's configuration)", err)
+			err = fmt.Errorf("create the tables of versions in Keeper: %w", err)
+			if strings.Contains(err.Error(), "keeper_map_path_prefix") {
+				err = fmt.Errorf("%w (hint: <keeper_map_path_prefix> in each server's configuration)", err)
+			}
+			return nil, nil, err
 		}
 	}
 	return takeLease(ctx, db)
