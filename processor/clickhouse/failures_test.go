@@ -18,12 +18,33 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"tributary/deploy/local/chdb/chdbtest"
 	"tributary/sql/sqltest"
 )
+
+// Who alters tables of a cluster while a server of it is away reads so, not that ClickHouse has too
+// much to do. (The words are those of DistributedQueryStatusSource.cpp and StorageReplicatedMergeTree.cpp.)
+func TestHintOfServersThatAreAway(t *testing.T) {
+	for want, exceptions := range map[string][]clickhouse.Exception{
+		hintHosts: {
+			{Code: 159, Message: "Distributed DDL task /clickhouse/task_queue/ddl/query-0000000007 is not finished on 1 of 2 hosts (0 " +
+				"of them are currently executing the task, 1 are inactive). They are going to execute the query in background."},
+			{Code: 159, Message: "ReplicatedDatabase DDL task /clickhouse/databases/t/log/query-7 is not finished on 1 of 2 hosts"},
+			{Code: 341, Message: "Mutation is not finished because some replicas are inactive right now: b."},
+		},
+		hintServer: {{Code: 159, Message: "Timeout exceeded: elapsed 60 seconds, maximum: 60"}},
+	} {
+		for _, e := range exceptions {
+			if err := WithHint(fmt.Errorf("migrate: %w", &e)); !strings.HasSuffix(err.Error(), "(hint: "+want+")") {
+				t.Error(err)
+			}
+		}
+	}
+}
 
 // The codes have the names that ClickHouse gives them, and what an operator meets has a hint.
 func TestFaultNames(t *testing.T) {

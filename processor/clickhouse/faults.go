@@ -55,6 +55,8 @@ const (
 	hintMemory  = "give ClickHouse, or the profile of its user, more memory"
 	hintCluster = "the server that is asked does not reach another one of the cluster: look at system.clusters, " +
 		"errors_count"
+	hintHosts = "a server of the cluster does not answer (system.distributed_ddl_queue, system.replicas): start it, or take " +
+		"it out of the cluster, then execute the same command again"
 	hintServer = "ClickHouse has too much to do: look at system.processes and system.merges"
 	hintSilent = "its host is away, or it has too much to do, or another program listens there: " + hintAddress
 	hintInUse  = "each has waited for seconds: look at system.processes; or allow more by max_open_conns of " +
@@ -124,6 +126,7 @@ var faults = map[int32]fault{
 
 	40:  {"CHECKSUM_DOESNT_MATCH", transient, hintDisk}, // of an insert it ends by itself
 	159: {"TIMEOUT_EXCEEDED", transient, hintServer},
+	341: {"UNFINISHED", transient, hintHosts},
 	160: {"TOO_SLOW", transient, hintServer},
 	202: {"TOO_MANY_SIMULTANEOUS_QUERIES", transient, hintServer},
 	439: {"CANNOT_SCHEDULE_TASK", transient, hintServer},
@@ -205,6 +208,9 @@ func faultOf(err error) fault {
 	}
 	known := faults[exception.Code]
 	known.name = cmp.Or(known.name, otherCode)
+	if exception.Code == 159 && strings.Contains(exception.Message, "DDL task") { // waits for the other servers
+		known.hint = hintHosts
+	}
 	return known
 }
 
