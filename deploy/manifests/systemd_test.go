@@ -41,6 +41,10 @@ func TestSystemd(t *testing.T) {
 		if has("Restart") != "always" || has("StartLimitIntervalSec") != "0" {
 			t.Errorf("%s gives up after some starts", unit)
 		}
+		// Go reads net.core.somaxconn in /proc/sys for each listener.
+		if strings.Contains(string(text), "\nProcSubset=pid") {
+			t.Errorf("%s lets only 128 connections wait to be accepted", unit)
+		}
 		// ExecStartPre has no longer than a start.
 		if strings.Contains(string(text), "migrate") && has("TimeoutStartSec") != "infinity" {
 			t.Errorf("%s kills a migration that takes long", unit)
