@@ -15,6 +15,7 @@ import (
 	"tributary/processor/clickhouse"
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/identity"
+	"tributary/processor/ledger"
 	"tributary/processor/recompute"
 	"tributary/schemas"
 )
@@ -85,6 +86,86 @@ func TestBatchOutlivesItsServer(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// forgetful is a server that acknowledges entries and loses them, until it is whole.
+type forgetful struct {
+	*clickhousetest.Model
+	whole bool
+}
+
+func (f *forgetful) InsertLedger(ctx context.Context, rows []ledger.Entry) error {
+	if !f.whole {
+		return nil
+	}
+	return f.Model.InsertLedger(ctx, rows)
+}
+
+// The sales of a customer with many are booked in the background, long after the record that names
+// their click: its name is marked as carried by then. The server loses what was booked, and the
+// processor dies before it knows. The record is of no use any more, and nobody else has booked them:
+// without the second request the sales would be nobody's for ever.
+func TestBackgroundsLastSalesAreLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &forgetful{Model: clickhousetest.New(t), whole: true}
+		store.Shared = 1
+		processor := func() (*recompute.Recomputer, func(*kgo.Record)) {
+			r := recompute.New(recompute.Config{Store: store, Rates: testRates, Log: slog.New(slog.DiscardHandler),
+				Kept: func() time.Time { return time.Now().Add(-time.Minute) }})
+			payments := &Payments{Store: store, Recomputer: r, Events: NewEventsMetric(),
+				Workspace: func(*schemas.StripeEvent) (string, bool) { return "default", true }}
+			return r, handler(t, payments.Handle)
+		}
+		credited := func(when, want string) {
+			t.Helper()
+			entries := store.Ledger()
+			if len(entries) != 3 {
+				t.Fatalf("%d entries", len(entries))
+			}
+			for _, e := range entries {
+				if e.Click.AffiliateID != want {
+					t.Errorf("%s: %s is %q's, want %q", when, e.ObjectID, e.Click.AffiliateID, want)
+				}
+			}
+		}
+		book := func(r *recompute.Recomputer) {
+			t.Helper()
+			if err := r.Finish(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		victim, handle := processor()
+		handler(t, (&Clicks{Store: store, Recomputer: victim}).Handle)(click(t, -60, &schemas.Click{AffiliateId: "ann",
+			Vouched: true}))
+		for n := range 3 {
+			id := strconv.Itoa(n)
+			handle(event(t, "evt_"+id, "payment_intent.succeeded", 0, n, j{"id": "pi_" + id, "object": "payment_intent",
+				"currency": "usd", "amount": 100, "amount_received": 100, "customer": "cus_1"}))
+		}
+		named := event(t, "evt_named", "customer.updated", 60, 1, j{"id": "cus_1", "object": "customer",
+			"metadata": j{"pimmsClickId": clickID(-60).String()}})
+		handle(named)
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- victim.Mark(ctx) }()
+		time.Sleep(2 * time.Minute)
+		credited("before they are booked", "")
+
+		store.whole = false
+		book(victim)
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		store.whole = true
+		other, handle := processor()
+		handle(named)
+		book(other)
+		credited("when the record is read again", "")
+		time.Sleep(2*time.Minute + time.Second)
+		book(other)
+		credited("two minutes later", "ann")
 	})
 }
 
