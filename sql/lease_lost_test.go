@@ -73,15 +73,16 @@ func (a *answer) Next(row []driver.Value) error {
 // server lacks in its configuration is a hint for no other error of Keeper.
 func TestMigrateSaysWhatKeeperSaid(t *testing.T) {
 	lost := errors.New("code: 999, message: Coordination error: Connection loss")
-	disabled := errors.New("code: 36, message: KeeperMap is disabled because 'keeper_map_path_prefix' config is not defined")
+	disabled := errors.New("code: 36, message: KeeperMap is disabled because 'keeper_map_path_prefix' config is not " +
+		"defined")
 	for name, c := range map[string]struct {
 		keeper *keeperless
 		want   error
 		says   string
 		hint   bool
 	}{
-		"is away at the start": {&keeperless{create: lost}, lost, "create the tables of versions in Keeper", false},
-		"is not configured":    {&keeperless{create: disabled}, disabled, "create the tables of versions in Keeper", true},
+		"is away at the start": {&keeperless{create: lost}, lost, "create the tables of versions", false},
+		"is not configured":    {&keeperless{create: disabled}, disabled, "create the tables of versions", true},
 		"is away later":        {&keeperless{renew: lost}, lost, "the lease is lost", false},
 	} {
 		t.Run(name, func(t *testing.T) {

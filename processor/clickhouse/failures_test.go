@@ -31,9 +31,10 @@ import (
 func TestHintOfServersThatAreAway(t *testing.T) {
 	for want, exceptions := range map[string][]clickhouse.Exception{
 		hintHosts: {
-			{Code: 159, Message: "Distributed DDL task /clickhouse/task_queue/ddl/query-0000000007 is not finished on 1 of 2 hosts (0 " +
-				"of them are currently executing the task, 1 are inactive). They are going to execute the query in background."},
-			{Code: 159, Message: "ReplicatedDatabase DDL task /clickhouse/databases/t/log/query-7 is not finished on 1 of 2 hosts"},
+			{Code: 159, Message: "Distributed DDL task /clickhouse/task_queue/ddl/query-0000000007 is not finished on 1 " +
+				"of 2 hosts (0 of them are currently executing the task, 1 are inactive)."},
+			{Code: 159, Message: "ReplicatedDatabase DDL task /clickhouse/databases/t/log/query-7 is not finished on 1 " +
+				"of 2 hosts"},
 			{Code: 341, Message: "Mutation is not finished because some replicas are inactive right now: b."},
 		},
 		hintServer: {{Code: 159, Message: "Timeout exceeded: elapsed 60 seconds, maximum: 60"}},

@@ -55,8 +55,8 @@ const (
 	hintMemory  = "give ClickHouse, or the profile of its user, more memory"
 	hintCluster = "the server that is asked does not reach another one of the cluster: look at system.clusters, " +
 		"errors_count"
-	hintHosts = "a server of the cluster does not answer (system.distributed_ddl_queue, system.replicas): start it, or take " +
-		"it out of the cluster, then execute the same command again"
+	hintHosts = "a server of the cluster does not answer (system.distributed_ddl_queue, system.replicas): start it, " +
+		"or take it out of the cluster, then execute the same command again"
 	hintServer = "ClickHouse has too much to do: look at system.processes and system.merges"
 	hintSilent = "its host is away, or it has too much to do, or another program listens there: " + hintAddress
 	hintInUse  = "each has waited for seconds: look at system.processes; or allow more by max_open_conns of " +
