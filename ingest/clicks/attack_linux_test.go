@@ -286,6 +286,10 @@ func TestAttacks(t *testing.T) {
 	largeBody := a.head("POST /v1/click") +
 		fmt.Sprintf("Content-Length: 16000\r\n\r\n{\"link_id\":\"l\"%15986s", "}")
 	partOfHead := func(c *sealed) { c.write(23, []byte(largeHead[:15<<10])) }
+	partOfBody := func(c *sealed) {
+		c.write(23, []byte(a.head("POST /v1/click")+"Cookie: "+strings.Repeat("c", 15_000)+
+			"\r\nContent-Length: 60000\r\n\r\n{"+strings.Repeat(" ", 3000)))
+	}
 	partOfMessage := func(c *sealed) { c.write(22, unended(1 << 18)[:17<<10]) }
 	attacks := []attack{
 		{"nothing", func() {}},
@@ -368,6 +372,8 @@ func TestAttacks(t *testing.T) {
 			func() { a.crowdSecure(1000, asks(largeBody)) }},
 		{"1,000 connections that send parts of a head and of a message after an answer over TLS",
 			func() { a.crowdSecure(1000, asks(manyLines, partOfHead, partOfMessage)) }},
+		{"1,000 connections that send a large head and a part of a body over TLS, and of a message",
+			func() { a.crowdSecure(1000, sends(partOfBody, partOfMessage)) }},
 		{"9,000 connections of ten addresses that send a part of a head",
 			func() { a.heads(9000, largeHead[:15<<10]) }},
 		{"400 connections that ask for /t.js again and again, and read nothing",

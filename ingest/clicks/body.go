@@ -158,6 +158,10 @@ func (s *Server) readBody(ctx *fasthttp.RequestCtx, w *work, limit int) *fault {
 // readStream reads a body that fasthttp has not read whole.
 func (s *Server) readStream(ctx *fasthttp.RequestCtx, w *work, limit int) *fault {
 	req := &ctx.Request
+	if c := connOf(ctx); c != nil && c.guarded != nil {
+		c.guarded.receives()
+		defer c.guarded.asked()
+	}
 	size := req.Header.ContentLength()
 	known := size != chunked
 	if !known {

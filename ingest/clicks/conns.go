@@ -140,9 +140,10 @@ func (g *guard) stalest() (c *guarded) {
 // accepted, when memory is scarce: the next request may be on its way.
 const settling = 500 * time.Millisecond
 
-// shrink closes a share of all connections, from 0 to 1: those without a request under way, and of
-// them those first whose last answer is longest ago. It is called after each collection of garbage
-// with what lives too much. From a quarter on, new connections do not stay open for settling.
+// shrink closes a share of all connections, from 0 to 1: those without a whole request, and of them
+// those first whose last answer is longest ago, or which have none for the longest time. It is called
+// after each collection of garbage with what lives too much. From a quarter on, new connections do
+// not stay open for settling.
 func (g *guard) shrink(share float64) {
 	g.mu.Lock()
 	g.scarce = share > 0
@@ -197,7 +198,8 @@ type guarded struct {
 	place  int // in guard.open, -1 when it has left; guarded by guard.mu
 
 	// seen is how many connections had been accepted with the last answer on this one, or, with the
-	// bit unanswered, when it was accepted itself. The bit busy says that a request is under way.
+	// bit unanswered, when it was accepted itself, or when a request began whose body is still to come.
+	// The bit busy says that a request is under way.
 	seen atomic.Uint64
 }
 
@@ -206,8 +208,11 @@ const (
 	busy       = 1 << 63
 )
 
-// asked says that a request has arrived, maybe without its body.
+// asked says that a request has arrived.
 func (c *guarded) asked() { c.seen.Store(c.seen.Load() | busy) }
+
+// receives says that the rest of a request's body is waited for: its sender may keep it back.
+func (c *guarded) receives() { c.seen.Store(unanswered | c.guard.accepted.Load()) }
 
 // answered says that a request has been answered.
 func (c *guarded) answered() { c.seen.Store(c.guard.accepted.Load()) }

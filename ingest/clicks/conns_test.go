@@ -2,6 +2,7 @@ package clicks
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/deploy/process"
 	"tributary/schemas"
@@ -181,11 +183,13 @@ func TestConnectionsTogether(t *testing.T) {
 	}
 }
 
-// When memory is scarce, connections give way that wait for a request, and none that has one or has
-// just had one.
+// When memory is scarce, connections give way that wait for a request or for its body, and none that
+// has a whole one or has just had one.
 func TestConnectionsGiveWayToMemory(t *testing.T) {
 	const options = "OPTIONS /v1/click HTTP/1.1\r\nHost: e\r\n\r\n"
-	e := newEdge(t, nil)
+	kafka := make(slow)
+	e := &edge{t: t}
+	e.serve(kafka, nil)
 	open := func(request string) net.Conn {
 		t.Helper()
 		c, err := net.Dial("tcp", e.addr)
@@ -229,27 +233,34 @@ func TestConnectionsGiveWayToMemory(t *testing.T) {
 		g.marked = time.Time{}
 		g.mu.Unlock()
 		g.shrink(0)
+		g.mu.Lock()
+		g.marked = g.marked.Add(time.Hour) // no later call finds that more time has passed
+		g.mu.Unlock()
 	}
-	asks := open(post + "Content-Length: 8000\r\n\r\n" + body + strings.Repeat(" ", prefetch))
+	asks := open(honest)
 	until("with a request under way", func(c *guarded) bool { return c.seen.Load() >= busy }, 1)
+	sends := open(options)
+	answered("sending", sends)
+	_, _ = io.WriteString(sends, post+"Content-Length: 8000\r\n\r\n"+body+strings.Repeat(" ", prefetch))
+	until("with a part of a body", func(c *guarded) bool { return c.seen.Load()&^busy >= unanswered }, 2)
 	silent, idle := open(""), open(options)
 	answered("idle", idle)
-	until("open", func(*guarded) bool { return true }, 4)
+	until("open", func(*guarded) bool { return true }, 5)
 	later()
 	later()
 	recent, fresh := open(options), open("POST")
 	answered("recent", recent)
-	until("open", func(*guarded) bool { return true }, 6)
+	until("open", func(*guarded) bool { return true }, 7)
 	for range 9 {
 		g.shrink(0.2)
 	}
-	for name, c := range map[string]net.Conn{"silent": silent, "idle": idle} {
+	for name, c := range map[string]net.Conn{"silent": silent, "idle": idle, "sending": sends} {
 		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("the %s connection is not closed: %v", name, err)
 		}
 	}
-	if n := testutil.ToFloat64(e.server.metrics.connsDropped); n != 3 {
-		t.Errorf("%v connections counted as dropped, want 3", n)
+	if n := testutil.ToFloat64(e.server.metrics.connsDropped); n != 4 {
+		t.Errorf("%v connections counted as dropped, want 4", n)
 	}
 	g.shrink(0.9)
 	if _, err := fresh.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
@@ -257,8 +268,16 @@ func TestConnectionsGiveWayToMemory(t *testing.T) {
 	}
 	_, _ = io.WriteString(recent, options)
 	answered("recent", recent)
-	_, _ = io.WriteString(asks, strings.Repeat(" ", 8000-prefetch-len(body)))
+	close(kafka)
 	answered("asking", asks)
+}
+
+// slow is a Kafka that acknowledges nothing until it is closed.
+type slow chan struct{}
+
+func (s slow) Publish(context.Context, ...*kgo.Record) (bool, error) {
+	<-s
+	return false, nil
 }
 
 // Behind a balancer that only passes bytes on, connections are the visitors', and give way as
