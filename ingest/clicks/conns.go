@@ -50,6 +50,7 @@ type guard struct {
 	net.Listener
 	s        *Server
 	accepted atomic.Uint64 // connections so far: the clock of guarded.seen
+	least    int           // how many connections stay open however scarce memory is
 
 	mu    sync.Mutex
 	conns map[netip.Prefix]int
@@ -115,11 +116,12 @@ func (g *guard) admit(c net.Conn, sender netip.Prefix) (taken, stalest *guarded)
 func (g *guard) stalest() (c *guarded) {
 	const sample = 16
 	limit := g.s.cfg.MaxConns
-	if limit == 0 || !g.scarce && len(g.open) < (limit+2)/3 {
+	scarce := g.scarce && len(g.open) >= g.least
+	if limit == 0 || !scarce && len(g.open) < (limit+2)/3 {
 		return nil
 	}
 	least, ignored := uint64(unanswered), uint64(0)
-	if g.scarce {
+	if scarce {
 		least, ignored = busy, unanswered
 	}
 	if len(g.open) >= limit {
@@ -140,6 +142,11 @@ func (g *guard) stalest() (c *guarded) {
 // accepted, when memory is scarce: the next request may be on its way.
 const settling = 500 * time.Millisecond
 
+// alwaysOpen is how many connections stay open when memory is scarce. One holds some 150 KB at most,
+// with its garbage, and these 38 MB. What is too much then is not theirs, and visitors would be lost
+// for nothing.
+const alwaysOpen = 256
+
 // shrink closes a share of all connections, from 0 to 1: those without a whole request, and of them
 // those first whose last answer is longest ago, or which have none for the longest time. It is called
 // after each collection of garbage with what lives too much. From a quarter on, new connections do
@@ -155,7 +162,7 @@ func (g *guard) shrink(share float64) {
 		age uint64
 	}
 	var stale []waiting
-	n := int(math.Ceil(max(0, share) * float64(len(g.open))))
+	n := max(0, min(int(math.Ceil(share*float64(len(g.open)))), len(g.open)-g.least))
 	for i := 0; n > 0 && i < len(g.open); i++ {
 		seen := g.open[i].seen.Load()
 		age := seen &^ unanswered

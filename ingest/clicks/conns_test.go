@@ -184,7 +184,7 @@ func TestConnectionsTogether(t *testing.T) {
 }
 
 // When memory is scarce, connections give way that wait for a request or for its body, and none that
-// has a whole one or has just had one.
+// has a whole one or has just had one, nor any of a few.
 func TestConnectionsGiveWayToMemory(t *testing.T) {
 	const options = "OPTIONS /v1/click HTTP/1.1\r\nHost: e\r\n\r\n"
 	kafka := make(slow)
@@ -237,6 +237,11 @@ func TestConnectionsGiveWayToMemory(t *testing.T) {
 		g.marked = g.marked.Add(time.Hour) // no later call finds that more time has passed
 		g.mu.Unlock()
 	}
+	least := func(n int) {
+		g.mu.Lock()
+		g.least = n
+		g.mu.Unlock()
+	}
 	asks := open(honest)
 	until("with a request under way", func(c *guarded) bool { return c.seen.Load() >= busy }, 1)
 	sends := open(options)
@@ -251,6 +256,12 @@ func TestConnectionsGiveWayToMemory(t *testing.T) {
 	recent, fresh := open(options), open("POST")
 	answered("recent", recent)
 	until("open", func(*guarded) bool { return true }, 7)
+	for _, n := range []int{alwaysOpen, 7} {
+		least(n)
+		g.shrink(0.9)
+	}
+	until("open, of so few that they always stay", func(*guarded) bool { return true }, 7)
+	least(0)
 	for range 9 {
 		g.shrink(0.2)
 	}
@@ -278,6 +289,31 @@ type slow chan struct{}
 func (s slow) Publish(context.Context, ...*kgo.Record) (bool, error) {
 	<-s
 	return false, nil
+}
+
+// Files of places are not the connections', however large they are.
+func TestFilesAreNoCrowd(t *testing.T) {
+	const mb = 1 << 20
+	for _, tt := range []struct {
+		name         string
+		live, beside int64
+		files        int64
+		most         int
+		want         float64
+	}{
+		{"idle", 9 * mb, 6 * mb, 0, maxConns, 0},
+		{"a crowd", 80 * mb, 8 * mb, 0, maxConns, 0.5},
+		{"a file of cities", 75 * mb, 8 * mb, 63 * mb, maxConns, 0},
+		{"two of them, while they are read again", 140 * mb, 8 * mb, 126 * mb, maxConns, 0},
+		{"a crowd beside a file", 143 * mb, 8 * mb, 63 * mb, maxConns, 0.5},
+		{"a crowd that may be larger", 80 * mb, 8 * mb, 0, maxConns + 1200, 0},
+		{"before the first collection", 0, 60 * mb, 0, maxConns, 1},
+	} {
+		got := max(0, tooMuch(tt.live, tt.beside, tt.files, tt.most))
+		if got != tt.want {
+			t.Errorf("%s: %v too much, want %v", tt.name, got, tt.want)
+		}
+	}
 }
 
 // Behind a balancer that only passes bytes on, connections are the visitors', and give way as

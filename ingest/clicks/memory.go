@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	runtimemetrics "runtime/metrics"
+
+	"tributary/ingest/geo"
 )
 
 const (
@@ -12,7 +14,7 @@ const (
 	enoughMemory = 56 << 20
 
 	// crowdMemory is how much memory, in bytes, may be in use after a collection before connections
-	// give way.
+	// give way. Files of --geo, which may be larger than that, come on top.
 	crowdMemory = 48 << 20
 
 	// connMemory is how many bytes more may be in use for each connection that Config.MaxConns allows
@@ -49,8 +51,14 @@ func limitMemory(m memoryLimit) {
 		debug.SetMemoryLimit(limit) // which stops the world for a moment
 	}
 	if g, most := m.s.guard.Load(), m.s.cfg.MaxConns; g != nil && most > 0 {
-		enough := crowdMemory + int64(max(0, most-maxConns))*connMemory
-		g.shrink(float64(live+beside-enough) / float64(live))
+		g.shrink(tooMuch(live, beside, geo.Memory(), most))
 	}
 	runtime.AddCleanup(new(*int), limitMemory, m) // which the next collection finds unreachable
+}
+
+// tooMuch returns which part of what connections take is too much, at most 1; none if it is not
+// above 0. live, beside it, and files of what lives are in bytes, most is Config.MaxConns.
+func tooMuch(live, beside, files int64, most int) float64 {
+	enough := crowdMemory + files + int64(max(0, most-maxConns))*connMemory
+	return min(1, float64(live+beside-enough)/float64(max(1, live-files)))
 }

@@ -102,7 +102,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	s.listener.Store(public)
 	ln = public
 	if s.cfg.MaxConnsPerIP > 0 || s.cfg.MaxConns > 0 {
-		g := &guard{Listener: ln, s: s, conns: make(map[netip.Prefix]int)}
+		g := &guard{Listener: ln, s: s, conns: make(map[netip.Prefix]int), least: alwaysOpen}
 		s.guard.Store(g)
 		ln = g
 	}

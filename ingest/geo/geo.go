@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync/atomic"
 
@@ -60,9 +61,16 @@ type answer struct {
 }
 
 const (
-	maxFile  = 1 << 30 // bytes of a file; DB-IP's of cities has some 130 MB
-	maxField = 100     // bytes of a name
+	maxFile     = 1 << 30 // bytes of a file; DB-IP's of cities has some 130 MB
+	maxField    = 100     // bytes of a name
+	answerBytes = 128     // what one of cached takes, with the names in it
 )
+
+var inMemory atomic.Int64
+
+// Memory returns how many bytes the files take that lie in memory, with the answers kept of them:
+// also those of a reload that is under way, and old ones until they are collected.
+func Memory() int64 { return inMemory.Load() }
 
 // Open reads files, and the list of networks that host servers; "" is the built-in list. An error
 // holds every fault, each with a hint.
@@ -101,14 +109,20 @@ func open(path string) (file, error) {
 	if !info.Mode().IsRegular() || info.Size() > maxFile {
 		return file{}, fmt.Errorf("no file of at most %d bytes (hint: --geo names a MaxMind DB file)", maxFile)
 	}
+	size := info.Size() + cached*answerBytes
+	inMemory.Add(size)
+	forget := func(n int64) { inMemory.Add(-n) }
 	data, err := os.ReadFile(path)
 	if err != nil {
+		forget(size)
 		return file{}, fmt.Errorf("%w (hint: may this user read it?)", err)
 	}
 	reader, err := maxminddb.OpenBytes(data)
 	if err != nil {
+		forget(size)
 		return file{}, fmt.Errorf("%w (hint: a whole, unpacked MaxMind DB file, .mmdb)", err)
 	}
+	runtime.AddCleanup(reader, forget, size)
 	if kind := reader.Metadata.DatabaseType; !kinds.MatchString(kind) {
 		return file{}, fmt.Errorf("it is of the type %q (hint: a file of cities, countries or autonomous systems)", kind)
 	}

@@ -4,9 +4,11 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tributary/ingest/geo/geotest"
 )
@@ -106,6 +108,45 @@ func TestOpenFaults(t *testing.T) {
 	if err == nil || strings.Count(err.Error(), "(hint: ") != 3 {
 		t.Errorf("three faults, got: %v", err)
 	}
+}
+
+// The edge tells the files' memory from that of its connections.
+func TestMemory(t *testing.T) {
+	forgotten := func() {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); Memory() != 0; runtime.Gosched() {
+			if runtime.GC(); time.Now().After(deadline) {
+				t.Fatalf("%d bytes of files that nobody uses", Memory())
+			}
+		}
+	}
+	forgotten() // what other tests have opened
+	good := geotest.File("City", map[string]geotest.Map{"192.0.2.0/24": {"country": geotest.Map{"iso_code": "DE"}}})
+	path := write(t, "x.mmdb", good)
+	each := int64(len(good)) + cached*answerBytes
+	d, err := Open([]string{path}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open([]string{path, path}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Memory(); got != 3*each {
+		t.Errorf("%d bytes while three files are open, want %d", got, 3*each)
+	}
+	d.Replace(again)
+	if _, err := Open([]string{path, write(t, "bad.mmdb", []byte("country,DE"))}, ""); err == nil {
+		t.Error("a file that is none is opened")
+	}
+	for deadline := time.Now().Add(time.Minute); Memory() != 2*each; runtime.Gosched() {
+		if runtime.GC(); time.Now().After(deadline) {
+			t.Fatalf("%d bytes after a reload, want %d", Memory(), 2*each)
+		}
+	}
+	runtime.KeepAlive(d)
+	runtime.KeepAlive(again)
+	forgotten()
 }
 
 // What is wrong with a file must never end the edge, nor hold it up: one byte after the other is
