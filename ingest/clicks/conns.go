@@ -142,15 +142,15 @@ func (g *guard) stalest() (c *guarded) {
 // accepted, when memory is scarce: the next request may be on its way.
 const settling = 500 * time.Millisecond
 
-// alwaysOpen is how many connections stay open when memory is scarce. One holds some 150 KB at most,
-// with its garbage, and these 38 MB. What is too much then is not theirs, and visitors would be lost
-// for nothing.
+// alwaysOpen is how many connections stay open when memory is scarce. One holds some 150 KB at
+// most, with its garbage, and these 38 MB. What is too much then is not theirs, and visitors would
+// be lost for nothing.
 const alwaysOpen = 256
 
-// shrink closes a share of all connections, from 0 to 1: those without a whole request, and of them
-// those first whose last answer is longest ago, or which have none for the longest time. It is called
-// after each collection of garbage with what lives too much. From a quarter on, new connections do
-// not stay open for settling.
+// shrink closes a share of all connections, from 0 to 1: those without a whole request, and of
+// them those first whose last answer is longest ago, or which have none for the longest time. It is
+// called after each collection of garbage with what lives too much. From a quarter on, new
+// connections do not stay open for settling.
 func (g *guard) shrink(share float64) {
 	g.mu.Lock()
 	g.scarce = share > 0
@@ -205,8 +205,8 @@ type guarded struct {
 	place  int // in guard.open, -1 when it has left; guarded by guard.mu
 
 	// seen is how many connections had been accepted with the last answer on this one, or, with the
-	// bit unanswered, when it was accepted itself, or when a request began whose body is still to come.
-	// The bit busy says that a request is under way.
+	// bit unanswered, when it was accepted itself, or when a request began whose body is still to
+	// come. The bit busy says that a whole request is under way.
 	seen atomic.Uint64
 }
 
