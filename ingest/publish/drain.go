@@ -3,6 +3,8 @@ package publish
 import (
 	"context"
 	"errors"
+	"hash/maphash"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,6 +35,10 @@ type drainer struct {
 	// remaining has the segments that are delivered and whose files could not be deleted, and whether
 	// such a file is to be kept: a disk that can only be read would have them sent for ever.
 	remaining map[int64]bool
+	// unwritten has the segments that are delivered in part and could not be rewritten, as on a full
+	// disk, and the hashes of what is left in them: the rest would be sent again each second.
+	unwritten map[int64]map[uint64]bool
+	seed      maphash.Seed
 }
 
 // drainSpool delivers the spool's records in their order, oldest first, until ctx ends. While Kafka
@@ -40,7 +46,8 @@ type drainer struct {
 // Kafka refuses for a reason that somebody can mend, as for a topic that is missing, stays where it
 // is, and what stands behind it goes first.
 func (p *Publisher) drainSpool(ctx context.Context) {
-	d := &drainer{Publisher: p, limit: drainFirst, refusing: make(map[string]bool), remaining: make(map[int64]bool)}
+	d := &drainer{Publisher: p, limit: drainFirst, refusing: make(map[string]bool), remaining: make(map[int64]bool),
+		unwritten: make(map[int64]map[uint64]bool), seed: maphash.MakeSeed()}
 	for pause(ctx, drainEvery) {
 		clear(d.refusing)
 		for last := int64(0); ctx.Err() == nil; { // an open breaker is no obstacle: the drain may be what closes it
@@ -88,6 +95,11 @@ func (d *drainer) deliverSegment(ctx context.Context, seg *spool.Segment) (left 
 	if seg.Torn > 0 {
 		d.log.Warn("a spool segment ends in an unfinished write, which nobody was promised", "bytes", seg.Torn)
 	}
+	if undelivered := d.unwritten[seg.Name]; undelivered != nil {
+		seg.Entries = slices.DeleteFunc(seg.Entries, func(e []byte) bool {
+			return !undelivered[maphash.Bytes(d.seed, e)]
+		})
+	}
 	for entries := seg.Entries; len(entries) > 0; {
 		n := chunk(entries, d.limit)
 		begin := time.Now()
@@ -126,11 +138,22 @@ func (d *drainer) finish(ctx context.Context, seg *spool.Segment, left outcome) 
 	switch {
 	case len(left.later) == 0:
 		return d.remove(seg, left.never)
-	case undelivered == len(seg.Entries) || seg.Damaged > 0: // a damaged segment stays as it is, for people
+	case undelivered == len(seg.Entries) && d.unwritten[seg.Name] == nil || seg.Damaged > 0: // a damaged segment stays as it is, for people
 		pause(ctx, drainRetry)
 		return nil
 	}
-	return d.spool.Rewrite(seg, append(left.later, left.never...))
+	rest := append(left.later, left.never...)
+	err := d.spool.Rewrite(seg, rest)
+	if err == nil {
+		delete(d.unwritten, seg.Name)
+		return nil
+	}
+	hashes := make(map[uint64]bool, len(rest))
+	for _, e := range rest {
+		hashes[maphash.Bytes(d.seed, e)] = true
+	}
+	d.unwritten[seg.Name] = hashes
+	return err
 }
 
 // remove deletes the file of a delivered segment, or keeps it for people if it has entries that Kafka
@@ -146,6 +169,7 @@ func (d *drainer) remove(seg *spool.Segment, never [][]byte) error {
 	err := d.spool.Remove(seg, keep)
 	if err == nil {
 		delete(d.remaining, seg.Name)
+		delete(d.unwritten, seg.Name)
 	}
 	return err
 }
@@ -153,7 +177,8 @@ func (d *drainer) remove(seg *spool.Segment, never [][]byte) error {
 // deliverChunk delivers entries and returns those that it could not. After an error all of them are
 // to be delivered again.
 func (d *drainer) deliverChunk(ctx context.Context, entries [][]byte) (left outcome, err error) {
-	records := make([]*kgo.Record, 0, len(entries))
+	records, written := make([]*kgo.Record, 0, len(entries)), make([][]byte, 0, len(entries))
+	entry := func(r *kgo.Record) []byte { return written[slices.Index(records, r)] }
 	for _, e := range entries {
 		r, err := parseEntry(e)
 		switch {
@@ -163,7 +188,7 @@ func (d *drainer) deliverChunk(ctx context.Context, entries [][]byte) (left outc
 		case d.refusing[r.Topic]:
 			left.later = append(left.later, e)
 		default:
-			records = append(records, r)
+			records, written = append(records, r), append(written, e)
 		}
 	}
 	v, err := d.deliver(ctx, records)
@@ -172,7 +197,7 @@ func (d *drainer) deliverChunk(ctx context.Context, entries [][]byte) (left outc
 	}
 	for _, r := range v.failed {
 		d.refusing[r.Topic] = true
-		left.later = append(left.later, appendEntry(nil, r))
+		left.later = append(left.later, entry(r))
 	}
 	for _, r := range v.refused {
 		again, cancel := context.WithTimeout(ctx, d.cfg.Timeout) // the client may have to connect first
@@ -183,7 +208,7 @@ func (d *drainer) deliverChunk(ctx context.Context, entries [][]byte) (left outc
 		case unacceptable(err):
 			d.log.Error("kafka takes no such record: it is kept in the spool", "topic", r.Topic, "bytes", len(r.Value),
 				"error", err, "hint", "compare the topic's max.message.bytes, and rename the .kept file back to .spool")
-			left.never = append(left.never, appendEntry(nil, r))
+			left.never = append(left.never, entry(r))
 		default:
 			return outcome{}, err
 		}

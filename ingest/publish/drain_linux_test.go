@@ -14,6 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"tributary/ingest/publish/spool"
 )
 
 // said is a log that a test reads while it is written.
@@ -103,4 +105,47 @@ func TestDeliveredCannotBeDeleted(t *testing.T) {
 	allow()
 	waitDrained(t, p)
 	storedAtLeast(t, c.ListenAddrs()[0], records)
+}
+
+// What is delivered of a segment that cannot be rewritten is not sent again and again, and what is
+// left of it is delivered when Kafka takes it.
+func TestDeliveredCannotBeRewritten(t *testing.T) {
+	dir, log := t.TempDir(), &said{}
+	s, err := spool.Open(spool.Config{Dir: dir, MaxBytes: 64 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const each = 20
+	for i := range each {
+		lead, click := record(fmt.Sprint("lead", i)), record(fmt.Sprint("click", i))
+		lead.Topic = "leads.v1"
+		if err := s.Append(t.Context(), appendEntry(nil, lead), appendEntry(nil, click)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := cluster(t)
+	fault := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TopicAuthorizationFailed, Count: -1})
+	cfg := spooling(dir, c.ListenAddrs()...)
+	cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
+	p := start(t, cfg)
+	allow := forbid(t, dir)
+	defer allow()
+	fault.Remove()
+	eventually(t, "the segment could not be rewritten three times", func() bool {
+		return log.count("rewrite a spool segment") >= 3
+	})
+	if n := testutil.ToFloat64(p.metrics.spoolDrained); n != each {
+		t.Errorf("%v records drained, want %d", n, each)
+	}
+	allow()
+	if err := c.CreateTopic("leads.v1", 1, nil); err != nil {
+		t.Fatal(err)
+	}
+	waitDrained(t, p)
+	if n := testutil.ToFloat64(p.metrics.spoolDrained); n != 2*each {
+		t.Errorf("%v records drained, want %d", n, 2*each)
+	}
 }
