@@ -257,9 +257,14 @@ func TestTypesOfAnswers(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	strange := regexp.MustCompile(`"name": "(\w+)",\s+"type": "([^"]*\b(?:DateTime\(|DateTime"|Enum|U?Int128|U?Int256|UUID)[^"]*)`)
 	figure := regexp.MustCompile(`"name": "(\w+_usd|epc|conversion|\w+_rate|amount)",\s+"type": "(?:Nullable\()?String`)
+	fixed := regexp.MustCompile(`"name": "(\w+)",\s+"type": "[^"]*Decimal\(\d+, [1-5]\)`) // not six digits, mostly zeros
 	for _, name := range queries(t) {
 		q := question(t, name)
 		answer := ask(t, dsn, q.Text+"FORMAT JSONCompact", parameters(q))
+		if column := fixed.FindStringSubmatch(answer); column != nil &&
+			!strings.Contains(q.Text, "output_format_decimal_trailing_zeros = 1") {
+			t.Errorf("%s: %s is without the zeros at its end", name, column[1])
+		}
 		for _, column := range strange.FindAllStringSubmatch(answer, -1) {
 			t.Errorf("%s: %s is a %s", name, column[1], column[2])
 		}

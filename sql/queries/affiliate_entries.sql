@@ -20,4 +20,4 @@ FROM statement_lines(workspace = {workspace:String}, livemode = {livemode:Bool},
 WHERE affiliate_id = {affiliate:String}
 ORDER BY line, occurred_at, object_id, kind, entry_id, products
 LIMIT {limit:UInt32}
-SETTINGS optimize_move_to_prewhere_if_final = 0
+SETTINGS optimize_move_to_prewhere_if_final = 0, output_format_decimal_trailing_zeros = 1

@@ -10,4 +10,4 @@ FROM statements_of_affiliate(
     workspace = {workspace:String}, livemode = {livemode:Bool}, affiliate = {affiliate:String}, month = {month:Date}
 )
 ORDER BY month DESC
-SETTINGS optimize_move_to_prewhere_if_final = 0
+SETTINGS optimize_move_to_prewhere_if_final = 0, output_format_decimal_trailing_zeros = 1

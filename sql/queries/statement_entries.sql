@@ -26,4 +26,4 @@ FROM statement_lines(workspace = {workspace:String}, livemode = {livemode:Bool},
 WHERE {affiliate:String} = '' OR affiliate_id = {affiliate:String}
 ORDER BY affiliate_id, line, occurred_at, object_id, kind, entry_id, products
 LIMIT {limit:UInt32}
-SETTINGS optimize_move_to_prewhere_if_final = 0
+SETTINGS optimize_move_to_prewhere_if_final = 0, output_format_decimal_trailing_zeros = 1

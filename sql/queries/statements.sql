@@ -11,4 +11,4 @@ SELECT affiliate_id, closed, entries, carried_usd, earned_usd, returned_usd, res
 FROM statements(workspace = {workspace:String}, livemode = {livemode:Bool}, month = {month:Date})
 WHERE {affiliate:String} = '' OR affiliate_id = {affiliate:String}
 ORDER BY payable_usd DESC, balance_usd DESC, affiliate_id
-SETTINGS optimize_move_to_prewhere_if_final = 0
+SETTINGS optimize_move_to_prewhere_if_final = 0, output_format_decimal_trailing_zeros = 1
