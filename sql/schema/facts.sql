@@ -1,8 +1,8 @@
 CREATE TABLE facts
 (
     `workspace` LowCardinality(String) COMMENT 'The account\'s workspace',
-    `object_id` String COMMENT 'Stripe object that the event describes: in_…, pi_…, cs_…, ch_…, inpay_…, re_…, du_…',
-    `kind` LowCardinality(String) COMMENT 'payment, refund, refund_reversal, dispute, dispute_reversal; refunded_total: how much of a charge was refunded by then; failed: the charge failed, and whatever had been paid by it went back; detached: the payment was taken off its invoice; transferred: a platform passed the charge on to a connected account, and the sale is the platform\'s; begun: when a charge was made that may be known by its refund alone, or an invoice finalised that was paid hours later; authorization: less was captured than authorised; presented: what the buyer saw in another currency; credited: for which lines of its invoice a refund was made; settlement_… of one of them: what Stripe\'s balance was moved by',
+    `object_id` String COMMENT 'Stripe object that the event describes: in_…, pi_…, cs_…, ch_…, inpay_…, re_…, du_…, cn_…',
+    `kind` LowCardinality(String) COMMENT 'payment, refund, refund_reversal, dispute, dispute_reversal; refunded_total: how much of a charge was refunded by then; failed: the charge failed, and whatever had been paid by it went back; detached: the payment was taken off its invoice; transferred: a platform passed the charge on to a connected account, and the sale is the platform\'s; begun: when a charge was made that may be known by its refund alone, or an invoice finalised that was paid hours later; authorization: less was captured than authorised; presented: what the buyer saw in another currency; credited: for which lines of its invoice a refund was made, or what is due was lessened before payment, and how much of the credit note is tax; settlement_… of one of them: what Stripe\'s balance was moved by',
     `source` LowCardinality(String) COMMENT 'Object that says so: invoice, session, invoice_payment, payment_intent, charge, refund, dispute, credit_note, balance_transaction',
     `event_id` String COMMENT 'evt_… of the event that says so',
     `account` LowCardinality(String) COMMENT 'acct_… of a connected account; empty for the platform\'s own',
@@ -13,9 +13,9 @@ CREATE TABLE facts
     `parent_id` String COMMENT 'Object that this one belongs to: a refund\'s or dispute\'s charge, else payment intent; a charge\'s, session\'s or invoice payment\'s payment intent, else charge; a credit note\'s invoice',
     `invoice_id` String COMMENT 'in_… that a payment pays, as this source knows it; empty if it names none',
     `transaction_id` String COMMENT 'txn_…: the balance transaction by which a dispute\'s money moved; of credited the credit note; empty if none is known',
-    `settled` Bool COMMENT 'true: a movement of its own, whatever else becomes known; false: a payment that may be an invoice\'s, or a refund that may be the release of an authorisation. true for an invoice: paid outside Stripe, or, with the amount 0, by the customer\'s balance alone',
+    `settled` Bool COMMENT 'true: a movement of its own, whatever else becomes known; false: a payment that may be an invoice\'s, or a refund that may be the release of an authorisation. true for an invoice: paid outside Stripe, or, with the amount 0, by the customer\'s balance alone; of credited: the credit note is not voided',
     `currency` LowCardinality(String) COMMENT 'Lower case',
-    `amount` Int64 COMMENT 'Minor units, signed: money out is negative. For refunded_total, failed, detached, transferred, begun, authorization and presented a figure, positive. 0: nothing moved, and total is known',
+    `amount` Int64 COMMENT 'Minor units, signed: money out is negative. For refunded_total, failed, detached, transferred, begun, authorization and presented a figure, positive. Of credited how much of the refund applies to the credit note, 0: all of it; under the credit note itself what it took off before payment. 0 of others: nothing moved, and total is known',
     `tax` Int64 COMMENT 'Minor units, signed, contained in amount, or in total where that is given',
     `shipping` Int64 COMMENT 'Minor units, signed, contained in amount',
     `discount` Int64 COMMENT 'Minor units, signed, not contained in amount',

@@ -41,19 +41,19 @@ COMMENT 'Fills invoice_periods with the invoices of each insert'
 AS SELECT
     workspace,
     livemode,
-    invoice.id AS invoice_id,
-    if(invoice.subscription != '', invoice.subscription, invoice.parent.subscription_details.subscription) AS subscription_id,
-    invoice.billing_reason AS billing_reason,
-    invoice.currency AS currency,
-    toDateTime(if(invoice.status = 'paid', ifNull(invoice.status_transitions.paid_at, toUnixTimestamp(created)), 0), 'UTC') AS paid_at,
-    ifNull(invoice.total, 0) AS total,
-    ifNull(invoice.amount_due, total) AS due,
-    ifNull(invoice.ending_balance - invoice.starting_balance, 0) AS balance,
-    coalesce(invoice.total_excluding_tax, invoice.total - ifNull(invoice.tax, arraySum(invoice.total_taxes.amount) + arraySum(invoice.total_tax_amounts.amount))) AS whole,
-    invoice.shipping_cost.amount_total - invoice.shipping_cost.amount_tax AS shipping,
-    invoice.lines.has_more AS more,
-    invoice.lines.data AS lines,
-    (toUInt64(toUnixTimestamp(created)) * 2) + (invoice.status = 'paid') AS version
+    tupleElement(invoice, 'id') AS invoice_id,
+    if(tupleElement(invoice, 'subscription') != '', tupleElement(invoice, 'subscription'), tupleElement(tupleElement(tupleElement(invoice, 'parent'), 'subscription_details'), 'subscription')) AS subscription_id,
+    tupleElement(invoice, 'billing_reason') AS billing_reason,
+    tupleElement(invoice, 'currency') AS currency,
+    toDateTime(if(tupleElement(invoice, 'status') = 'paid', ifNull(tupleElement(tupleElement(invoice, 'status_transitions'), 'paid_at'), toUnixTimestamp(created)), 0), 'UTC') AS paid_at,
+    ifNull(tupleElement(invoice, 'total'), 0) AS total,
+    ifNull(tupleElement(invoice, 'amount_due'), total) AS due,
+    ifNull(tupleElement(invoice, 'ending_balance') - tupleElement(invoice, 'starting_balance'), 0) AS balance,
+    coalesce(tupleElement(invoice, 'total_excluding_tax'), tupleElement(invoice, 'total') - ifNull(tupleElement(invoice, 'tax'), arraySum(tupleElement(tupleElement(invoice, 'total_taxes'), 'amount')) + arraySum(tupleElement(tupleElement(invoice, 'total_tax_amounts'), 'amount')))) AS whole,
+    tupleElement(tupleElement(invoice, 'shipping_cost'), 'amount_total') - tupleElement(tupleElement(invoice, 'shipping_cost'), 'amount_tax') AS shipping,
+    tupleElement(tupleElement(invoice, 'lines'), 'has_more') AS more,
+    tupleElement(tupleElement(invoice, 'lines'), 'data') AS lines,
+    (toUInt64(toUnixTimestamp(created)) * 2) + (tupleElement(invoice, 'status') = 'paid') AS version
 FROM
 (
     SELECT
@@ -64,4 +64,4 @@ FROM
     FROM stripe_events
     WHERE startsWith(type, 'invoice.')
 )
-WHERE (invoice.object = 'invoice') AND (invoice.status NOT IN ('', 'draft')) AND notEmpty(invoice.lines.data);
+WHERE (tupleElement(invoice, 'object') = 'invoice') AND (tupleElement(invoice, 'status') NOT IN ('', 'draft')) AND notEmpty(tupleElement(tupleElement(invoice, 'lines'), 'data'));

@@ -417,3 +417,4 @@ ALTER TABLE invoice_periods_mv ON CLUSTER `main` MODIFY QUERY
 INSERT INTO invoice_periods
 -- 0078_comments_of_status.sql
 ALTER TABLE pipeline_status ON CLUSTER `main`
+ALTER TABLE facts ON CLUSTER `main`

@@ -377,3 +377,4 @@ ALTER TABLE invoice_periods_mv MODIFY QUERY
 INSERT INTO invoice_periods
 -- 0078_comments_of_status.sql
 ALTER TABLE pipeline_status
+ALTER TABLE facts
