@@ -58,6 +58,17 @@ func TestQuestionsAgree(t *testing.T) {
 		a.dimension = "product"
 		figures += w.compare(t, p, "breakdown", a)
 	}
+	// Whole days, at two of which clocks are put forward at midnight.
+	for _, zone := range []string{"America/Havana", "Africa/Cairo"} {
+		a := w.randomAsk(r, question(t, "trend"))
+		a.zone, _ = time.LoadLocation(zone)
+		a.unit = "day"
+		a.from = a.truncate(time.Date(2025, 3, 8, 12, 0, 0, 0, time.UTC))
+		for _, to := range []int{1, 2, 48, 49} {
+			a.to = a.truncate(time.Date(2025, 3, 8+to, 12, 0, 0, 0, time.UTC))
+			figures += w.compare(t, paths[0], "trend", a)
+		}
+	}
 	// The day before the first DateTime is none, and repeated clicks are known by those of the day
 	// before.
 	all := w.randomAsk(r, question(t, "totals"))
@@ -82,7 +93,8 @@ type comparison struct {
 }
 
 var compared = map[string]comparison{
-	"trend":     {"local start_utc", "clicks visitors leads sales customers net without_rate", (*world).trend},
+	"trend": {"local start_utc next_start open", "clicks visitors leads sales customers net without_rate",
+		(*world).trend},
 	"breakdown": {"name", "clicks visitors leads sales customers net without_rate", (*world).breakdown},
 	"new_and_returning": {"local", "new_sales returning_sales new_net returning_net without_rate",
 		(*world).newAndReturning},

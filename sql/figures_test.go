@@ -151,6 +151,24 @@ func (a asked) truncate(at time.Time) time.Time {
 	return start
 }
 
+// next returns the begin of the unit after the one that begins at a time.
+func (a asked) next(start time.Time) time.Time {
+	months, days := 0, 0
+	switch a.unit {
+	case "hour":
+		return start.Add(time.Hour)
+	case "day":
+		days = 1
+	case "week":
+		days = 7
+	case "month":
+		months = 1
+	case "quarter":
+		months = 3
+	}
+	return a.truncate(start.AddDate(0, months, days).Add(2 * time.Hour)) // midnight may be an hour off
+}
+
 // shown returns an entry's net amount in the reporting currency, and whether there is a rate.
 func (w *world) shown(e happening, currency, source string) (decimal.Decimal, bool) {
 	if e.currency == currency {
@@ -296,7 +314,9 @@ func (w *world) breakdown(a asked) map[string]string {
 func (w *world) trend(a asked) map[string]string {
 	bucket := func(at time.Time) string {
 		start := a.truncate(at)
-		return start.Format(time.DateTime) + " " + start.UTC().Format(time.DateTime)
+		next := a.next(start)
+		return fmt.Sprintf("%s %s %s %t", start.Format(time.DateTime), start.UTC().Format(time.DateTime),
+			next.Format(time.DateTime), start.Before(a.from) || next.After(a.to))
 	}
 	counted := w.count(a, func(e happening) []string { return []string{bucket(e.at)} })
 	empty := func(at time.Time) {

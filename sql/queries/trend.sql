@@ -16,14 +16,14 @@
 SELECT
     formatDateTime(start, '%F %T', {timezone:String}) AS local,
     toDateTime64(start, 0, 'UTC') AS start_utc,
-    toDateTime64(multiIf(
-        {unit:String} = 'hour', addHours(start, 1),
+    -- By the calendar, and where a day begins at one, because clocks are put forward at midnight, an hour off: so the begin of that unit.
+    toDateTime64(if({unit:String} = 'hour', addHours(start, 1), toDateTime(dateTrunc({unit:String}, addHours(multiIf(
         {unit:String} = 'day', addDays(start, 1),
         {unit:String} = 'week', addWeeks(start, 1),
         {unit:String} = 'month', addMonths(start, 1),
         {unit:String} = 'quarter', addQuarters(start, 1),
         addYears(start, 1)
-    ), 0, {timezone:String}) AS next_start,
+    ), 2), {timezone:String}), {timezone:String})), 0, {timezone:String}) AS next_start,
     (start < {from:DateTime('UTC')} OR next_start > {to:DateTime('UTC')} OR start <= toStartOfFifteenMinutes(now()) AND toStartOfFifteenMinutes(now()) < next_start)::Bool AS open,
     countIf(what = 'click') AS clicks,
     uniqIf(visitor, what = 'click') AS visitors,
