@@ -63,9 +63,9 @@ func TestQuestionsAgree(t *testing.T) {
 		a := w.randomAsk(r, question(t, "trend"))
 		a.zone, _ = time.LoadLocation(zone)
 		a.unit = "day"
-		a.from = a.truncate(time.Date(2025, 3, 8, 12, 0, 0, 0, time.UTC))
+		a.from = a.truncate(time.Date(2025, 3, 8, 12, 0, 0, 0, time.UTC)).UTC()
 		for _, to := range []int{1, 2, 48, 49} {
-			a.to = a.truncate(time.Date(2025, 3, 8+to, 12, 0, 0, 0, time.UTC))
+			a.to = a.truncate(time.Date(2025, 3, 8+to, 12, 0, 0, 0, time.UTC)).UTC()
 			figures += w.compare(t, paths[0], "trend", a)
 		}
 	}
