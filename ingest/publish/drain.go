@@ -138,11 +138,12 @@ func (d *drainer) finish(ctx context.Context, seg *spool.Segment, left outcome) 
 	switch {
 	case len(left.later) == 0:
 		return d.remove(seg, left.never)
-	case undelivered == len(seg.Entries) && d.unwritten[seg.Name] == nil || seg.Damaged > 0: // a damaged segment stays as it is, for people
+	// A damaged segment stays as it is, for people.
+	case undelivered == len(seg.Entries) && d.unwritten[seg.Name] == nil || seg.Damaged > 0:
 		pause(ctx, drainRetry)
 		return nil
 	}
-	rest := append(left.later, left.never...)
+	rest := slices.Concat(left.later, left.never)
 	err := d.spool.Rewrite(seg, rest)
 	if err == nil {
 		delete(d.unwritten, seg.Name)
