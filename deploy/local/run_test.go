@@ -534,7 +534,8 @@ func TestAddressesOfMetrics(t *testing.T) {
 			ClickHouseAddr: "127.0.0.1:8123", KafkaAddr: "127.0.0.1:9092"}
 		var faults []string
 		r.checkAddresses(func(_, format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) })
-		if said := strings.Join(faults, "\n"); len(faults) > 1 || (said == "") != (want == "") || !strings.Contains(said, want) {
+		said := strings.Join(faults, "\n")
+		if len(faults) > 1 || (said == "") != (want == "") || !strings.Contains(said, want) {
 			t.Errorf("--ops-addr %s: %q, want %q", ops, said, want)
 		}
 	}
