@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,16 +12,16 @@ import (
 func TestSignalsOfOneRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, first := context.WithCancel(t.Context())
-		restored := false
-		restoreLater(ctx, func() { restored = true })
+		var restored atomic.Bool
+		restoreLater(ctx, func() { restored.Store(true) })
 		first()
 		time.Sleep(SameRequest / 2)
-		if restored {
+		if restored.Load() {
 			t.Error("the first request's second signal ends the process")
 		}
 		time.Sleep(SameRequest)
 		synctest.Wait()
-		if !restored {
+		if !restored.Load() {
 			t.Error("a second request changes nothing")
 		}
 	})
