@@ -61,8 +61,8 @@ var insertSettings = clickhouse.Settings{
 	"deduplicate_insert":    "disable",
 	// It is left to merges to drop a row that is twice in one block. To look for such rows the engine
 	// copies all columns of each block row by row, a third of what inserting clicks costs, and a
-	// fifth of what entries do. Until then FINAL drops them: it assumes that a part has no repetitions
-	// only if a merge has made the part.
+	// quarter of what entries do. Until then FINAL drops them: it assumes that a part has no
+	// repetitions only if a merge has made the part.
 	"optimize_on_insert": 0,
 	// Into a sharded table: an INSERT ends when the shards have the rows. Offsets are committed then.
 	"distributed_foreground_insert": 1,
