@@ -135,7 +135,7 @@ func (b *books) bookPayment(p *payment) {
 		b.owe(p)
 		return
 	}
-	e := b.entry(p.group, p.source, p.id, stripe.Payment, "")
+	e := b.entry(p.group.of(p.sale()), p.source, p.id, stripe.Payment, "")
 	e.OccurredAt, e.Amount, e.SaleID, e.charge = p.at, p.amount, p.sale(), p.chargeOf(max(0, p.firstTried()))
 	invoices := slices.Concat(p.invoices, p.assumed)
 	if p.session == nil && len(invoices) == 0 {
@@ -260,7 +260,7 @@ func (b *books) bookRemainder(i *invoice) {
 	if !slices.ContainsFunc(i.facts, func(f *stripe.Fact) bool { return f.Amount != 0 }) {
 		return
 	}
-	e := b.entry(i.group, i.source, i.id, stripe.Payment, "")
+	e := b.entry(i.group.of(i.sale()), i.source, i.id, stripe.Payment, "")
 	e.Amount, e.SaleID = i.remainder, i.sale()
 	e.Tax, e.Shipping, e.Discount, e.beyond = i.rest.tax, i.rest.shipping, i.rest.discount, i.rest.beyond
 	describe(&e, i.facts)

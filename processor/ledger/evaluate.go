@@ -24,7 +24,7 @@ func (k *Evidence) Evaluate(object identity.Node) Evaluation {
 	if g == nil {
 		return Evaluation{}
 	}
-	searches := b.searches(g)
+	searches := b.searches(g.of(k.saleIn(g, object)))
 	w := Evaluation{
 		First:  searches[0].At.First,
 		Last:   searches[0].At.Last,
@@ -71,6 +71,11 @@ func (k *Evidence) SaleOf(object identity.Node) string {
 	if g == nil {
 		return ""
 	}
+	return k.saleIn(g, object)
+}
+
+// saleIn returns the id of the sale of an object of a group.
+func (k *Evidence) saleIn(g *group, object identity.Node) string {
 	if p := g.payments[k.paymentOf(object)]; p != nil {
 		return p.sale()
 	}

@@ -28,8 +28,9 @@ type group struct {
 	credited  map[string][]*stripe.Fact // by refund: what the credit notes say that it applies to
 	detached  map[string]*stripe.Fact   // by invoice payment: that it was taken off its invoice
 	search    *join.Search
-	credit    *credit // nil: not asked for yet
-	joined    *group  // by assumed links: the one that stands for all of them
+	credit    *credit           // nil: not asked for yet
+	apart     map[string]*group // by payment and invoice: parts of it that are sales of their own
+	joined    *group            // by assumed links: the one that stands for all of them
 }
 
 func (g *group) head() *group {
@@ -84,6 +85,7 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 	}
 	times := g.times()
 	g.search = join.NewSearch(k.Graph, k.Clicks, g.nodes, times, k.Policies.At(times.First))
+	k.divideCredit(g)
 	return g
 }
 

@@ -40,11 +40,12 @@ func (b *books) bookMoneyOut(g *group) {
 			if f == nil {
 				continue
 			}
-			e := b.entry(g, f, r.id, f.Kind, "")
+			sale := b.saleOf(r.payment, f)
+			e := b.entry(g.of(sale), f, r.id, f.Kind, "")
 			if !r.released {
 				e.Amount = f.Amount
 			}
-			b.moveOut(e, r.payment.failureOf(r.charge), b.saleOf(g, r.payment, f), f.Kind+r.id)
+			b.moveOut(e, r.payment.failureOf(r.charge), sale, f.Kind+r.id)
 		}
 	}
 	for _, id := range sortedKeys(g.payments) {
@@ -68,7 +69,7 @@ func (b *books) moveOut(e Entry, failed, saleID, id string) {
 }
 
 // saleOf returns the sale of a movement: its payment's, else the invoice that it names.
-func (b *books) saleOf(g *group, p *payment, f *stripe.Fact) string {
+func (b *books) saleOf(p *payment, f *stripe.Fact) string {
 	if p != nil {
 		return p.sale()
 	}
@@ -318,10 +319,11 @@ func (b *books) bookFigures(g *group, p *payment, refunds []*refund) {
 		}
 		for _, key := range order {
 			s := steps[key]
-			e := b.entry(g, s.fact, charge, stripe.Refund, key)
+			part := g.of(p.sale())
+			e := b.entry(part, s.fact, charge, stripe.Refund, key)
 			e.Amount = -s.refunded
 			b.moveOut(e, p.failureOf(charge), p.sale(), stripe.Refund+charge+key)
-			e = b.entry(g, s.fact, charge, stripe.RefundReversal, key)
+			e = b.entry(part, s.fact, charge, stripe.RefundReversal, key)
 			e.Amount = s.reversed
 			b.moveOut(e, p.failureOf(charge), p.sale(), stripe.RefundReversal+charge+key)
 		}
@@ -410,11 +412,6 @@ func (b *books) bookDisputes(g *group) {
 	})
 	for _, k := range order {
 		f := byKey[k]
-		e := b.entry(g, f, k.dispute, k.kind, k.transaction)
-		e.transaction = k.transaction
-		if k.transaction != "" || !known[key{k.kind, k.dispute, ""}] {
-			e.Amount = f.Amount
-		}
 		var p *payment
 		charge := ""
 		if f.ParentID != "" {
@@ -423,7 +420,13 @@ func (b *books) bookDisputes(g *group) {
 				charge = f.ParentID
 			}
 		}
-		b.moveOut(e, p.failureOf(charge), b.saleOf(g, p, f), k.kind+k.dispute+k.transaction)
+		sale := b.saleOf(p, f)
+		e := b.entry(g.of(sale), f, k.dispute, k.kind, k.transaction)
+		e.transaction = k.transaction
+		if k.transaction != "" || !known[key{k.kind, k.dispute, ""}] {
+			e.Amount = f.Amount
+		}
+		b.moveOut(e, p.failureOf(charge), sale, k.kind+k.dispute+k.transaction)
 	}
 }
 

@@ -1,0 +1,104 @@
+package ledger
+
+import (
+	"slices"
+
+	"tributary/processor/identity"
+	"tributary/processor/join"
+)
+
+// of returns the part of a group that a sale belongs to, where the group is of several sales that
+// have nothing in common any more; else the group.
+func (g *group) of(sale string) *group {
+	if part := g.apart[sale]; part != nil {
+		return part
+	}
+	return g
+}
+
+// divideCredit finds who is credited with each sale of a group of which a payment was taken off its
+// invoice, and belongs to it no more. Whoever brought the buyer to one of them did not bring them to
+// the other, which may be of another subscription, or of before the click. A sale that names no buyer
+// itself has the credit of all together.
+func (k *Evidence) divideCredit(g *group) {
+	parts := map[string]*group{} // by payment and invoice
+	var collect func(part *group, id string)
+	collect = func(part *group, id string) {
+		if parts[id] != nil {
+			return
+		}
+		parts[id] = part
+		if p := g.payments[id]; p != nil {
+			part.payments[id] = p
+			for _, i := range p.invoices {
+				collect(part, i.id)
+			}
+		}
+		if i := g.invoices[id]; i != nil {
+			part.invoices[id] = i
+			for _, p := range i.payments {
+				collect(part, p.id)
+			}
+		}
+	}
+	for _, id := range sortedKeys(g.payments) {
+		p := g.payments[id]
+		for _, i := range p.former {
+			for _, id := range []string{p.id, i.id} {
+				collect(&group{payments: map[string]*payment{}, invoices: map[string]*invoice{}}, id)
+			}
+		}
+	}
+	for _, n := range g.nodes {
+		if part := parts[k.saleNode(n)]; part != nil {
+			part.nodes = append(part.nodes, n)
+		}
+	}
+	for id, part := range parts {
+		if !k.namesBuyer(part.nodes) {
+			continue
+		}
+		if part.search == nil {
+			at := part.times()
+			part.search = join.NewSearch(k.Graph, k.Clicks, part.nodes, at, k.Policies.At(at.First))
+		}
+		if g.apart == nil {
+			g.apart = map[string]*group{}
+		}
+		g.apart[id] = part
+	}
+}
+
+// saleNode returns the payment or invoice that an object, refund or dispute belongs to; empty for what
+// only ties the two.
+func (k *Evidence) saleNode(n identity.Node) string {
+	typ, id := n.Split()
+	if typ == identity.Object {
+		if class(id) == classInvoice {
+			return id
+		}
+		if payment := k.paymentOf(n); payment != "" {
+			return payment
+		}
+	}
+	invoice := ""
+	for _, e := range k.Graph.From(n) {
+		if typ, other := e.B.Split(); typ != identity.Object {
+			continue
+		} else if class(other) == classInvoice {
+			invoice = smaller(invoice, other)
+		} else if payment := k.paymentOf(e.B); payment != "" {
+			return payment
+		}
+	}
+	return invoice
+}
+
+// namesBuyer reports whether any of some names leads to a buyer.
+func (k *Evidence) namesBuyer(nodes []identity.Node) bool {
+	return slices.ContainsFunc(nodes, func(n identity.Node) bool {
+		return slices.ContainsFunc(k.Graph.From(n), func(e identity.Edge) bool {
+			return e.B.Type() == identity.Customer || e.B.Type() == identity.External
+		})
+	})
+}
