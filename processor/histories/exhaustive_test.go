@@ -24,7 +24,7 @@ func TestEveryOrder(t *testing.T) {
 	if worlds(t) >= 1000 {
 		versions = append(versions, "2022-11-15", "2025-03-31.basil")
 	}
-	for i, scenario := range traffic.Scenarios {
+	for i, scenario := range slices.Concat(traffic.Scenarios, traffic.Billing) {
 		for j, version := range versions {
 			if (testing.Short() || race.Enabled) && (i+j)%12 > 0 {
 				continue

@@ -35,6 +35,9 @@ type oracle struct {
 	owed     map[string]bool        // invoices of which an event says who owes them
 	unmoved  map[string]*trueSale   // by invoice: a session says that it was paid, and nothing moved
 	noted    map[string]string      // the invoices of credit notes, by their refund
+	lessened map[string]bool        // invoices that credit notes lessened before they were paid
+	vague    map[string]bool        // customers whose payments were attached or taken off without an event that says so
+	moves    bool                   // events say which invoices payments are attached to, and taken off
 }
 
 // trueSale is a sale with all its movements.
@@ -67,7 +70,7 @@ type stripeObject struct {
 		PaidAt int64 `json:"paid_at"`
 	} `json:"status_transitions"`
 	BalanceTransactions []struct{ ID string } `json:"balance_transactions"`
-	Refund              string                // of a credit note
+	Refund, Type        string                // of a credit note
 }
 
 // report is one event of a World, read.
@@ -105,8 +108,10 @@ func listen(w *traffic.World, all []report, sub subscription) *oracle {
 		currency: map[string]string{}, links: map[[2]string]bool{},
 		refunds: map[string]bool{}, figures: map[string][]time.Time{}, moved: map[string]bool{},
 		owed: map[string]bool{}, unmoved: map[string]*trueSale{},
-		noted: map[string]string{},
+		noted: map[string]string{}, lessened: map[string]bool{}, vague: map[string]bool{},
 	}
+	o.moves = !slices.ContainsFunc([]string{"checkout.session.completed", "invoice.paid", "invoice_payment.paid",
+		"invoice_payment.detached"}, func(event string) bool { return !sub.receives(event) })
 	for _, m := range w.Delivered(sub.receives) {
 		s := o.sales[m.Sale]
 		if s == nil {
@@ -165,7 +170,7 @@ func (o *oracle) note(d traffic.Delivery, x stripeObject) {
 			o.captures[x.PaymentIntent] = append(o.captures[x.PaymentIntent], d.Created)
 			o.currency[x.PaymentIntent] = x.Currency
 		}
-		if d.Type == "charge.failed" {
+		if d.Type == "charge.failed" && (x.Captured == nil || *x.Captured) { // others were declined, and moved nothing
 			o.refunds[x.ID] = true
 			o.failures[x.PaymentIntent] = append(o.failures[x.PaymentIntent], d.Created)
 		}
@@ -208,6 +213,7 @@ func (o *oracle) note(d traffic.Delivery, x stripeObject) {
 			o.refunds[x.ID+" failed"] = true
 		}
 	case "credit_note":
+		o.lessened[x.Invoice] = o.lessened[x.Invoice] || x.Type == "pre_payment"
 		if x.Refund != "" {
 			o.noted[x.Refund] = x.Invoice
 		}
@@ -356,6 +362,15 @@ func (o *oracle) doubt() {
 		}
 	}
 	for customer, sales := range byCustomer {
+		for _, a := range sales {
+			if moved := func(m traffic.Movement) bool { return m.Moved }; !o.moves &&
+				slices.ContainsFunc(a.payments, moved) {
+				o.vague[customer] = true
+				for _, b := range sales {
+					b.unsure = "no event says which invoices its customer's payments were attached to, or taken off"
+				}
+			}
+		}
 		for _, a := range sales {
 			for _, b := range sales {
 				if a != b && customer != "" && a.near(b) && o.confusable(a, b, sales) {
@@ -545,10 +560,10 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 	made := map[string]time.Time{} // by payment intent
 	if m, owed := o.owedFor(s); owed {
 		of := poolOf(m)
-		paid[of], beyond[of], taxes[of] = m.Amount-m.Beyond, m.Beyond, m.Tax
+		paid[of], beyond[of], taxes[of] = m.Amount-m.Beyond, m.Beyond, o.told(m).Tax
 	}
 	for _, m := range s.payments {
-		if o.unknowable(m) != "" {
+		if m = o.told(m); o.unknowable(m) != "" {
 			continue
 		}
 		at, named := o.reported(m)
@@ -631,6 +646,14 @@ func (o *oracle) expected(s *trueSale) map[cell]sums {
 	return cells
 }
 
+// told returns a payment with the tax that the events say it has.
+func (o *oracle) told(m traffic.Movement) traffic.Movement {
+	if !o.lessened[m.Sale] {
+		m.Tax = m.Unnoted
+	}
+	return m
+}
+
 // owedFor returns the only payment of a sale, if no event reports it and one states its tax: what
 // goes back of it has its share of that.
 func (o *oracle) owedFor(s *trueSale) (m traffic.Movement, owed bool) {
@@ -661,6 +684,9 @@ func (o *oracle) compare(entries []ledger.Entry) (wrong []difference) {
 	got := map[*trueSale]map[cell]sums{}
 	credits := map[*trueSale][]ledger.Entry{}
 	for _, e := range entries {
+		if o.vague[e.CustomerID] && o.saleOf[e.ObjectID] == nil {
+			continue // an invoice whose payment was attached to another
+		}
 		if e.Status == ledger.Held {
 			wrong = append(wrong, difference{nil, e.ObjectID + " is held"})
 		}

@@ -68,6 +68,14 @@ const (
 	PartlyOutside Scenario = "partly_outside" // an invoice paid by card in part, and in part outside Stripe
 	Beside        Scenario = "beside"         // an invoice, and a purchase at the same price within the hour
 	Consolidated  Scenario = "consolidated"   // an invoice with the lines of two subscriptions, brought by two clicks
+	Credited      Scenario = "credited"       // an invoice of which credit notes take off a part before it is paid
+	// a payment that is taken off its invoice, and attached to another or to none
+	Moved    Scenario = "moved"
+	Attached Scenario = "attached" // Checkout, whose payment is attached to an invoice later
+	Twins    Scenario = "twins"    // two equal invoices within the hour
+	Debited  Scenario = "debited"  // a subscription that is paid by debits, days after its invoices
+	// a subscription that a coupon pays for at first, and that is paused for a while
+	FreeAtFirst Scenario = "free_at_first"
 )
 
 // Scenarios are all of them.
@@ -76,19 +84,34 @@ var Scenarios = []Scenario{
 	Authorised, Instalments, Overpaid, Indebted, TwoInvoices, PartlyOutside, Beside, Consolidated,
 }
 
+// Billing are more of them: of sellers of invoices and subscriptions.
+var Billing = []Scenario{Credited, Moved, Attached, Twins, Debited, FreeAtFirst}
+
 // byInvoice reports whether there is nothing but invoices in it, and what becomes of them.
 func (k Scenario) byInvoice() bool {
 	switch k {
-	case OffStripe, Voided, Instalments, Overpaid, Indebted, TwoInvoices, PartlyOutside, Beside, Consolidated:
+	case OffStripe, Voided, Instalments, Overpaid, Indebted, TwoInvoices, PartlyOutside, Beside, Consolidated,
+		Credited, Moved, Twins:
 		return true
 	}
 	return false
 }
 
+// subscribes reports whether its Checkout makes a subscription.
+func (k Scenario) subscribes() bool {
+	return k == Subscription || k == Trial || k == Debited || k == FreeAtFirst
+}
+
+// InEveryShape reports whether each of APIVersions can report the scenario.
+func (k Scenario) InEveryShape() bool { return k.since() == "" }
+
 // since is the first release that can report the scenario.
 func (k Scenario) since() string {
-	if k == TwoInvoices || k == PartlyOutside {
+	switch k {
+	case TwoInvoices, PartlyOutside, Attached:
 		return basil
+	case Moved:
+		return dahlia
 	}
 	return ""
 }

@@ -154,7 +154,7 @@ func (s *buyer) paidBy(p payment) []string {
 		return events
 	}
 	if p.session != "" && p.authorised == 0 {
-		if s.scenario == Async {
+		if s.scenario == Async || s.scenario == Debited {
 			events = append(events, "checkout.session.async_payment_succeeded")
 		} else {
 			events = append(events, "checkout.session.completed")
@@ -232,6 +232,9 @@ func (n *names) paid(p payment) {
 	sale, until := n.sale(p.canonical()), p.at
 	if p.session != "" {
 		until = p.at.Add(time.Second)
+	}
+	if p.attached.After(until) {
+		until = p.attached
 	}
 	if sale.first.IsZero() || p.at.Before(sale.first) {
 		sale.first = p.at

@@ -59,8 +59,8 @@ func (s *buyer) openInvoice(p payment, status string) object {
 // payPart reports one payment of an invoice, and the invoice if it is the last.
 func (s *buyer) payPart(p payment, last bool) {
 	if p.intent != "" {
-		s.event("payment_intent.succeeded", p.at, s.intentObject(p, "succeeded"), nil)
-		s.event("charge.succeeded", p.at, s.chargeObject(p, 0, false), nil)
+		s.decline(p)
+		s.reportPayment(p)
 	}
 	if last {
 		s.event("invoice.paid", p.at.Add(time.Second), s.invoiceObject(p, "paid"), nil)

@@ -24,6 +24,9 @@ func (s *buyer) invoiceObject(p payment, status string) object {
 		ending = nil
 	}
 	finalized := unix(p.at.Add(-time.Second))
+	if !p.finalized.IsZero() {
+		finalized = unix(p.finalized)
+	}
 	o := object{
 		"id": p.invoice, "object": "invoice", "account_country": "DE", "account_name": "Atlas", "amount_due": due,
 		"amount_paid": paid, "amount_remaining": due - paid, "amount_shipping": p.shipping,
@@ -39,7 +42,7 @@ func (s *buyer) invoiceObject(p payment, status string) object {
 		"next_payment_attempt": nil,
 		"number":               fmt.Sprintf("%s-%04d", p.invoice[len(p.invoice)-8:], p.number+1),
 		"period_start":         at, "period_end": at,
-		"post_payment_credit_notes_amount": 0, "pre_payment_credit_notes_amount": 0, "starting_balance": -p.before,
+		"post_payment_credit_notes_amount": 0, "pre_payment_credit_notes_amount": p.noted, "starting_balance": -p.before,
 		"status": status,
 		"status_transitions": object{"finalized_at": finalized, "marked_uncollectible_at": lostAt, "paid_at": paidAt,
 			"voided_at": voidedAt},

@@ -148,6 +148,9 @@ func (s *buyer) refund(p payment, at time.Time, amount, before int64) (kept int6
 // nothing.
 func (s *buyer) dispute(p payment, at time.Time) {
 	w, id := s.w, s.w.id("dp")
+	if half := whole(p.paid/2, p.currency); w.opts.Rare && half > 0 && w.fate("part "+id).IntN(3) == 0 {
+		p.paid = half // a buyer may dispute a part
+	}
 	inquiry, won, again := w.chance(.15), w.chance(.4), w.chance(.5)
 	later := at.Add(around(w.r, w.opts.Tempo.Refund)).Truncate(time.Second)
 	if inquiry {

@@ -35,6 +35,11 @@ type Movement struct {
 	// share of the tax, half to even.
 	Tax    int64
 	Stated bool
+	// Unnoted is the tax of a payment where the credit notes are not known that took off a part of its
+	// invoice before.
+	Unnoted int64
+	// Moved says that the payment was attached to an invoice, or taken off one, after it was made.
+	Moved bool
 	// Beyond is how much of Amount was paid beyond the total of the sale, which Tax is of; of
 	// payments only.
 	Beyond int64

@@ -44,6 +44,7 @@ type Options struct {
 	// share of invoices of subscriptions that credit pays: of the first the customer's balance all, of
 	// later ones billing credits a part [none]
 	Credits    float64
+	Declines   float64 // share of payments of which attempts are declined before [none]
 	Thin       float64 // share of events that come as thin events, whose snapshot is to be fetched [none]
 	LateClicks float64 // share of buyers whose click reaches the edge after their purchase [0.05]
 

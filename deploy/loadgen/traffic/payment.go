@@ -27,12 +27,16 @@ type payment struct {
 	previous                         string    // the plan before it
 	// of an invoice that is not paid at once: what it asks for, and what was paid before
 	due, earlier        int64
-	leaves              bool     // its invoice open: a part of it is still to be paid
-	other               string   // a second invoice that it pays
-	plans               []string // subscriptions whose lines the invoice has, where they are several
-	record              string   // inpay_… of a payment outside Stripe that has a payment record
-	grant               int64    // billing credits that were applied to its invoice
-	authorised, release int64    // of an authorisation: what was held, and what of it was released
+	leaves              bool      // its invoice open: a part of it is still to be paid
+	other               string    // a second invoice that it pays
+	plans               []string  // subscriptions whose lines the invoice has, where they are several
+	record              string    // inpay_… of a payment outside Stripe that has a payment record
+	grant               int64     // billing credits that were applied to its invoice
+	authorised, release int64     // of an authorisation: what was held, and what of it was released
+	noted, notedTax     int64     // what credit notes took off its invoice before it was paid
+	moves               bool      // attached to an invoice, or taken off one, after it was made
+	finalized           time.Time // when its invoice was, if it was paid later
+	attached            time.Time // when an invoice was paid by it, if that was later
 }
 
 // canonical is the object that stands for the payment in the ledger.
@@ -95,8 +99,8 @@ func (s *buyer) checkout(t *trace, at time.Time, scenario Scenario) {
 // pay reports a payment through every object that describes it, and books it.
 func (s *buyer) pay(p payment) {
 	if p.intent != "" {
-		s.event("payment_intent.succeeded", p.at, s.intentObject(p, "succeeded"), nil)
-		s.event("charge.succeeded", p.at, s.chargeObject(p, 0, false), nil)
+		s.decline(p)
+		s.reportPayment(p)
 	}
 	if p.session != "" {
 		s.event("checkout.session.completed", p.at.Add(time.Second), s.sessionObject(p, "complete", "paid"), nil)
@@ -189,8 +193,9 @@ func (s *buyer) book(p payment, occurred time.Time) {
 		return
 	}
 	m := Movement{
-		Object: p.moved(), Kind: Payment, Amount: p.paid, Tax: p.part(p.tax), Shipping: p.part(p.shipping),
-		Discount: p.part(p.discount), OccurredAt: occurred,
+		Object: p.moved(), Kind: Payment, Amount: p.paid, Tax: p.part(p.tax-p.notedTax, p.total-p.noted),
+		Unnoted: p.part(p.tax, p.total), Shipping: p.part(p.shipping, p.total), Discount: p.part(p.discount, p.total),
+		OccurredAt: occurred, Moved: p.moves,
 		Beyond: max(0, p.earlier+p.paid-p.priced()) - max(0, p.earlier-p.priced()), Replaces: p.replaces,
 	}
 	if p.invoice != "" {
@@ -210,11 +215,11 @@ func (s *buyer) book(p payment, occurred time.Time) {
 	s.move(p, m)
 }
 
-// part returns the payment's part of the tax, shipping or discount of the whole: the share of all
+// part returns the payment's part of the tax, shipping or discount of a total: the share of all
 // that was paid by then, less that of what was paid before. Parts add up, and never to more than
 // the whole.
-func (p payment) part(of int64) int64 {
-	by := func(paid int64) int64 { return share(of, min(paid, p.priced()), p.total) }
+func (p payment) part(of, total int64) int64 {
+	by := func(paid int64) int64 { return share(of, min(paid, p.priced()), total) }
 	return by(p.earlier+p.paid) - by(p.earlier)
 }
 

@@ -20,7 +20,7 @@ func (s *buyer) sessionObject(p payment, status, paymentStatus string) object {
 		intent = "" // the invoice makes it, and the session does not name it
 	}
 	methods := []string{"card"}
-	if s.scenario == Async {
+	if s.scenario == Async || s.scenario == Debited {
 		methods = []string{map[string]string{"jpy": "konbini", "eur": "sepa_debit"}[p.currency]}
 		if methods[0] == "" {
 			methods[0] = "us_bank_account"

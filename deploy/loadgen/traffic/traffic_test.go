@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -230,7 +231,8 @@ func TestScenariosAddUp(t *testing.T) {
 		w := New(8, Options{
 			Start: monday, Span: 3 * 24 * time.Hour, Until: monday.AddDate(0, 6, 0), Clicks: 60, Buyers: 1, Bots: -1,
 			Refunds: .6, Rare: true, Hostile: .2,
-			Scenarios: Scenarios, APIVersions: []string{version}, AccountCustomers: version >= "2026",
+			Scenarios: slices.Concat(Scenarios, Billing), APIVersions: []string{version}, Declines: .2,
+			AccountCustomers: version >= "2026",
 		})
 		balance := map[string]int64{}
 		for _, b := range w.Balance {

@@ -54,7 +54,7 @@ func (s *buyer) trace(k Channel, c Click, opened time.Time) *trace {
 		s.previousClick = s.customerClick
 		s.nameClick(c)
 	case PaymentMetadata:
-		if s.scenario == Subscription || s.scenario == Trial {
+		if s.scenario.subscribes() {
 			// What Checkout is given for payments goes to the subscription instead: its invoices
 			// make the payment intents.
 			t.planMetadata = map[string]string{"pimmsClickId": id}
@@ -115,6 +115,18 @@ func (s *buyer) live(t *trace, at time.Time) {
 		s.payBeside(t, at)
 	case Consolidated:
 		s.consolidate(t, at)
+	case Credited:
+		s.payCredited(t, at)
+	case Moved:
+		s.moveToInvoice(t, at)
+	case Attached:
+		s.attach(t, at)
+	case Twins:
+		s.payTwins(t, at)
+	case Debited:
+		s.debit(t, at)
+	case FreeAtFirst:
+		s.subscribeFree(t, at)
 	default:
 		s.checkout(t, at, s.scenario)
 	}
