@@ -39,6 +39,42 @@ func (g *group) applyNotes() {
 			i.credited = append(i.credited, f)
 		}
 	}
+	for _, i := range g.invoices {
+		i.forgetVoided()
+	}
+}
+
+// forgetVoided drops credit notes that were voided, as no event but their invoice says: it asked
+// later for exactly what the others leave. A note is voided to issue another, so of several ways the
+// later ones stand. Where a balance of the customer's has a part in what is asked for, nothing follows.
+func (i *invoice) forgetVoided() {
+	if i.due == stripe.UnknownAmount || i.terms == nil || i.terms.Source != stripe.FromInvoice {
+		return
+	}
+	before := func(f *stripe.Fact) bool { return i.told.After(f.CreatedAt) && f.Currency == i.terms.Currency }
+	n := len(i.credited)
+	if n > 8 || !slices.ContainsFunc(i.credited, before) {
+		return
+	}
+	for voided := range 1 << n { // a bit for each
+		left := i.terms.Total
+		var standing []*stripe.Fact
+		for k, f := range i.credited {
+			switch known := before(f); {
+			case voided>>k&1 == 0:
+				standing = append(standing, f)
+				if known {
+					left -= f.Amount
+				}
+			case !known:
+				left = stripe.UnknownAmount // its invoice says nothing of it
+			}
+		}
+		if left == i.due {
+			i.credited = standing
+			return
+		}
+	}
 }
 
 // lessCredited returns what is left of the total and tax of an invoice after the credit notes that

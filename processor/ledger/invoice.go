@@ -24,6 +24,7 @@ type invoice struct {
 	paid      int64          // all that is said to be paid, what was overpaid included
 	kept      int64          // of that, what was not taken off it since
 	due       int64          // what it is last said to ask for; UnknownAmount: no event says
+	told      time.Time      // when that was said
 	remainder int64          // of it that no payment explains
 	parts     map[*payment]share
 	rest      share
@@ -49,7 +50,6 @@ func (i *invoice) read() {
 			i.terms = issued
 		}
 	}
-	var told time.Time
 	for _, f := range i.facts {
 		if f.Currency != i.source.Currency {
 			continue
@@ -58,8 +58,8 @@ func (i *invoice) read() {
 			i.paid = max(i.paid, f.Amount)
 		}
 		if f.Source == stripe.FromInvoice && f.Due != stripe.UnknownAmount &&
-			(i.due == stripe.UnknownAmount || f.CreatedAt.After(told) || f.CreatedAt.Equal(told) && f.Due < i.due) {
-			i.due, told = f.Due, f.CreatedAt // credit notes lessen it until it is paid, if they are not voided
+			(i.due == stripe.UnknownAmount || f.CreatedAt.After(i.told) || f.CreatedAt.Equal(i.told) && f.Due < i.due) {
+			i.due, i.told = f.Due, f.CreatedAt // credit notes lessen it until it is paid, if they are not voided
 		}
 	}
 }
