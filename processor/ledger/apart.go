@@ -21,6 +21,16 @@ func (g *group) of(sale string) *group {
 // the other, which may be of another subscription, or of before the click. A sale that names no buyer
 // itself has the credit of all together.
 func (k *Evidence) divideCredit(g *group) {
+	var left []string // payments that were taken off an invoice
+	for id, p := range g.payments {
+		if len(p.former) > 0 {
+			left = append(left, id)
+		}
+	}
+	if len(left) == 0 {
+		return
+	}
+	slices.Sort(left)
 	parts := map[string]*group{} // by payment and invoice
 	var collect func(part *group, id string)
 	collect = func(part *group, id string) {
@@ -41,10 +51,9 @@ func (k *Evidence) divideCredit(g *group) {
 			}
 		}
 	}
-	for _, id := range sortedKeys(g.payments) {
-		p := g.payments[id]
-		for _, i := range p.former {
-			for _, id := range []string{p.id, i.id} {
+	for _, former := range left {
+		for _, i := range g.payments[former].former {
+			for _, id := range []string{former, i.id} {
 				collect(&group{payments: map[string]*payment{}, invoices: map[string]*invoice{}}, id)
 			}
 		}

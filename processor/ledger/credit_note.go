@@ -48,7 +48,7 @@ func (g *group) applyNotes() {
 // later for exactly what the others leave. A note is voided to issue another, so of several ways the
 // later ones stand. Where a balance of the customer's has a part in what is asked for, nothing follows.
 func (i *invoice) forgetVoided() {
-	if i.due == stripe.UnknownAmount || i.terms == nil || i.terms.Source != stripe.FromInvoice {
+	if len(i.credited) == 0 || i.due == stripe.UnknownAmount || i.terms == nil || i.terms.Source != stripe.FromInvoice {
 		return
 	}
 	before := func(f *stripe.Fact) bool { return i.told.After(f.CreatedAt) && f.Currency == i.terms.Currency }
