@@ -250,8 +250,8 @@ func (s *buyer) debit(t *trace, at time.Time) {
 		}
 		s.reportPayment(p)
 		if p.session != "" {
-			s.event("checkout.session.async_payment_succeeded", p.at.Add(time.Second), s.sessionObject(p, "complete", "paid"),
-				nil)
+			s.event("checkout.session.async_payment_succeeded", p.at.Add(time.Second),
+				s.sessionObject(p, "complete", "paid"), nil)
 		}
 		s.event("invoice.paid", p.at.Add(time.Second), s.invoiceObject(p, "paid"), nil)
 		s.event("invoice.payment_succeeded", p.at.Add(time.Second), s.invoiceObject(p, "paid"), nil)
@@ -272,14 +272,15 @@ func (s *buyer) debitFails(p payment) {
 	s.event("charge.failed", p.at, s.declined(p, p.charge), nil)
 	s.event("payment_intent.payment_failed", p.at, s.intentObject(p, "requires_payment_method"), nil)
 	if p.session != "" {
-		s.event("checkout.session.async_payment_failed", p.at.Add(time.Second), s.sessionObject(p, "complete", "unpaid"), nil)
+		s.event("checkout.session.async_payment_failed", p.at.Add(time.Second),
+			s.sessionObject(p, "complete", "unpaid"), nil)
 	}
 	s.event("invoice.payment_failed", p.at.Add(time.Second), s.openInvoice(p, "open"), nil)
 	s.deliver()
 	p.at = p.at.Add(time.Hour)
 	s.event("invoice.voided", p.at, s.openInvoice(p, "void"), object{"status": "open"})
-	s.event("customer.subscription.deleted", p.at, s.subscriptionObject(payment{by: p.by, price: p.price, at: p.at}, false),
-		nil)
+	s.event("customer.subscription.deleted", p.at,
+		s.subscriptionObject(payment{by: p.by, price: p.price, at: p.at}, false), nil)
 	s.deliver()
 }
 
@@ -300,7 +301,8 @@ func (s *buyer) decline(p payment) {
 	}
 	for n := range 1 + r.IntN(2) {
 		at := p.at.Add(-time.Duration(50-20*n) * time.Second)
-		s.event("charge.failed", at, s.declined(p, "ch_1"+s.w.hashed(23, "declined", p.intent, string(rune('0'+n)))), nil)
+		charge := "ch_1" + s.w.hashed(23, "declined", p.intent, string(rune('0'+n)))
+		s.event("charge.failed", at, s.declined(p, charge), nil)
 		s.event("payment_intent.payment_failed", at, s.intentObject(p, "requires_payment_method"), nil)
 	}
 }
