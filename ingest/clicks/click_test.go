@@ -192,7 +192,8 @@ func TestIDsAndTimes(t *testing.T) {
 		{"RFC 3339 with an offset", "", `"2026-11-20T12:30:00.5+01:00"`, false, false, ms(-30*time.Minute) + 500},
 		{"clamped to 30 days ago", "", num(-31 * day), false, false, ms(-30 * day)},
 		{"clamped to 5 minutes ahead", "", num(time.Hour), false, false, ms(5 * time.Minute)},
-		{"a text in 1970 is a time", "", `"1970-01-01T00:00:01Z"`, false, false, ms(-30 * day)},
+		{"a text of years ago is clamped", "", `"1999-01-01T00:00:00Z"`, false, false, ms(-30 * day)},
+		{"a text of years ahead is clamped", "", `"2199-01-01T00:00:00Z"`, false, false, ms(5 * time.Minute)},
 		{"an id at the old edge", id(-30 * day), "", false, true, ms(-30 * day)},
 		{"an id too old", id(-31 * day), "", false, false, ms(0)},
 		{"an id too new", id(6 * time.Minute), "", false, false, ms(0)},
@@ -243,7 +244,10 @@ func TestIDsAndTimes(t *testing.T) {
 	// What cannot be milliseconds is refused, whoever sends it: clamped, it would be a click of
 	// another day.
 	for _, at := range []string{"1000", "0", "-1", "1795176000", "99999999999", "1795176000000000",
-		"1e300", `"1795176000"`} {
+		"1e300", `"1795176000"`,
+		// The same as texts: seconds for milliseconds, and a time that a program has not set.
+		`"1970-01-21T18:39:36Z"`, `"1970-01-01T00:00:00Z"`, `"0001-01-01T00:00:00Z"`, `"0000-12-31T23:59:59Z"`,
+		`"9999-12-31T23:59:59Z"`} {
 		for _, auth := range []string{"X: y", "Authorization: Bearer sk_test"} {
 			e.want(e.do("POST", "/v1/click", `{"url":"https://shop.example/","event_time":`+at+`}`, auth), 400, "bad_time")
 		}

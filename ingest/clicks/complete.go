@@ -187,7 +187,7 @@ func (s *Server) setID(w *work, from *sender, id *schemas.ClickID) *fault {
 	given, isV7 := schemas.ParseClickID(e.clickID)
 	if from.secret {
 		oldest, newest = earliest, latest
-		if e.timed && (e.at < oldest || e.at > newest) {
+		if e.timed && e.at > newest {
 			return errBadTime // an import can be corrected, so nothing of it is changed silently
 		}
 	}

@@ -6,9 +6,10 @@ import (
 	"time"
 )
 
-// Bounds of event_time as a number. A number of seconds stays below the lower one until the year
-// 5138, one of microseconds is above the upper one since 1973. Read as milliseconds, such numbers
-// would silently move a click to another day.
+// Bounds of event_time. A number of seconds stays below the lower one until the year 5138, one of
+// microseconds is above the upper one since 1973. Read as milliseconds, such numbers would silently
+// move a click to another day, and so would a text that a program made of them, or of no time at all
+// (0001-01-01T00:00:00Z).
 const (
 	millisecondsFrom = 100_000_000_000     // 1973-03-03
 	millisecondsTo   = 100_000_000_000_000 // 5138-11-16
@@ -24,20 +25,28 @@ func (e *event) setTime(value string, number bool) {
 	}
 }
 
-// parseTime reads RFC 3339 or Unix milliseconds, and returns Unix milliseconds. A fraction of a
-// millisecond is dropped: performance.timeOrigin has one.
+// parseTime reads RFC 3339 or Unix milliseconds, and returns Unix milliseconds within the bounds. A
+// fraction of a millisecond is dropped: performance.timeOrigin has one.
 func parseTime(value string, number bool) (ms int64, ok bool) {
+	ms, ok = parseMilliseconds(value, number)
+	if !ok {
+		var t time.Time
+		t, ok = parseRFC3339(value)
+		ms = t.UnixMilli()
+	}
+	return ms, ok && ms >= millisecondsFrom && ms <= millisecondsTo
+}
+
+func parseMilliseconds(value string, number bool) (ms int64, ok bool) {
 	whole, fraction, hasFraction := strings.Cut(value, ".")
 	if ms, err := strconv.ParseInt(whole, 10, 64); err == nil && (!hasFraction || number && isDigits(fraction)) {
-		return ms, ms >= millisecondsFrom && ms <= millisecondsTo
+		return ms, true
 	}
 	if number && strings.ContainsAny(value, "eE") && !strings.ContainsAny(value, "xX_") { // 1.7952e+12
-		if ms, err := strconv.ParseFloat(value, 64); err == nil && ms >= millisecondsFrom && ms <= millisecondsTo {
-			return int64(ms), true
-		}
+		ms, err := strconv.ParseFloat(value, 64)
+		return int64(ms), err == nil && ms >= millisecondsFrom && ms <= millisecondsTo // other values may not fit an int64
 	}
-	t, ok := parseRFC3339(value)
-	return t.UnixMilli(), ok
+	return 0, false
 }
 
 func isDigits(s string) bool {

@@ -96,6 +96,8 @@ func TestLeads(t *testing.T) {
 	for body, code := range map[string]string{
 		`{"external_id":"u","event_time":1704967200}`:             "bad_time",
 		`{"external_id":"u","event_time":"yesterday"}`:            "bad_time",
+		`{"external_id":"u","event_time":"1970-01-01T00:00:00Z"}`: "bad_time",
+		`{"external_id":"u","event_time":"0001-01-01T00:00:00Z"}`: "bad_time",
 		`{"external_id":"u","event_time":"2199-01-01T00:00:00Z"}`: "bad_time",
 		`{"external_id":"u","event_time":["2024"]}`:               "bad_field",
 		`{"click_id":"x"}`:                                                                "bad_lead",

@@ -148,8 +148,8 @@ func (c *movementCall) movement(now time.Time) (*schemas.Movement, *fault) {
 		return nil, f
 	}
 	if c.Time != "" {
-		at, err := time.Parse(time.RFC3339, c.Time)
-		if err != nil || at.Year() < 2000 || at.After(now.Add(5*time.Minute)) {
+		at, ok := parseRFC3339(c.Time)
+		if !ok || at.Year() < 2000 || at.After(now.Add(5*time.Minute)) {
 			return nil, errMovementTime
 		}
 		m.At = at.UTC()
