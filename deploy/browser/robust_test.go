@@ -42,6 +42,10 @@ const (
 	noCookies = `{const refuse = () => { throw new DOMException("", "SecurityError") };
 		Object.defineProperty(Document.prototype, "cookie", {get: refuse, set: refuse})}`
 	noStorage = `Object.defineProperty(window, "localStorage", {get() { throw new DOMException("", "SecurityError") }})`
+	// Firefox gives a storage whose file is broken, and fails at each use of it.
+	brokenStorage = `{const fail = () => { throw new DOMException("", "NS_ERROR_FILE_CORRUPTED") };
+		const storage = new Proxy({}, {get: fail, set: fail, has: fail, deleteProperty: fail});
+		Object.defineProperty(window, "localStorage", {value: storage})}`
 )
 
 func TestBlockedStorage(t *testing.T) {
@@ -52,6 +56,8 @@ func TestBlockedStorage(t *testing.T) {
 		{"cookies", noCookies, true},
 		{"silent-cookies", `Object.defineProperty(Document.prototype, "cookie", {get: () => "", set() {}})`, true},
 		{"storage", noStorage, true},
+		{"broken-storage", brokenStorage, true},
+		{"broken-storage-no-cookies", noCookies + ";" + brokenStorage, false},
 		{"null-storage", `Object.defineProperty(window, "localStorage", {value: null})`, true},
 		{"full-storage", noCookies +
 			`; Storage.prototype.setItem = () => { throw new DOMException("", "QuotaExceededError") }`, true},

@@ -47,7 +47,9 @@ interface State {
 
   let script = d.currentScript as HTMLScriptElement;
   let data = script.dataset; // read at each use: a tag manager may set attributes after it has inserted the script
-  let storage = attempt(() => localStorage) || {};
+  // Where reading fails, as it does in Firefox when the file is broken, there is no storage either.
+  // In a browser that is to be left out it is the text of tributary_ignore instead.
+  let storage = attempt(() => localStorage.tributary_ignore || localStorage) || {};
   // Of an attribute: Dub and Rewardful separate by commas; a slash stands around the host of an address.
   let list = (text: string) => text.split(/[ ,/]+/);
   // Parameters, cookies and form fields that hold a click's id. The first name is ours, the others
@@ -130,7 +132,7 @@ interface State {
         for (let i = 0; i++ < 9 && has() == !days; )
           d.cookie =
             cookie + ";path=/;samesite=lax;max-age=" + days * 86400 +
-            ";domain=" + location.hostname.split(".").slice(-i).join(".") + (address()[4] == "s" ? ";secure" : "");
+            ";domain=" + location.hostname.split(".").slice(-i).join(".") + (url[4] == "s" ? ";secure" : "");
         return has();
       }),
     )[0];
@@ -200,7 +202,7 @@ interface State {
   // Takes the page's address.
   let visit = () => {
     let silent =
-      storage.tributary_ignore ||
+      storage.trim || // a text
       navigator.webdriver ||
       (/^127\.|\[::1|localhost$/.test(location.hostname) && (data.localhost as any) == null);
     if (silent) return;
@@ -283,18 +285,20 @@ interface State {
       show();
     }
   };
-  if (early.ready) return; // the page has the script twice
-  (self as any).tributary = t;
-  // Before the visit, so that consent is known when it is stored and sent. A call that is not known
-  // does not end the others.
-  (early.q || []).map((args: any) => attempt(() => t(...(args as [any, any]))));
-  shown(() => {
-    visit();
-    // At its first pageshow a page is loaded: elements that are defined late have their shadow roots.
-    addEventListener("pageshow", (e) => (e.persisted ? visit() : decorate()));
-    addEventListener("online", flush);
-    /* A single-page site changes the address and then the document: without the Navigation API, the
-       second shows the first. Replacing history.pushState would change the site's own objects. */
-    attempt(() => navigation.addEventListener("currententrychange", moved));
-  });
+  // Else the page has the script twice.
+  if (!early.ready) {
+    (self as any).tributary = t;
+    // Before the visit, so that consent is known when it is stored and sent. A call that is not known
+    // does not end the others.
+    (early.q || []).map((args: any) => attempt(() => t(...(args as [any, any]))));
+    shown(() => {
+      visit();
+      // At its first pageshow a page is loaded: elements that are defined late have their shadow roots.
+      addEventListener("pageshow", (e) => (e.persisted ? visit() : decorate()));
+      addEventListener("online", flush);
+      /* A single-page site changes the address and then the document: without the Navigation API, the
+         second shows the first. Replacing history.pushState would change the site's own objects. */
+      attempt(() => navigation.addEventListener("currententrychange", moved));
+    });
+  }
 })();
