@@ -31,9 +31,10 @@ const (
 	// recordCost is what one event takes beside the bytes that it came as: the record, its key and
 	// header, ids and names.
 	recordCost = 512
-	// shares is into how many parts the bytes for the public's bodies are divided: one address can
-	// take a quarter of them.
+	// shares says how much of the bytes for the public's bodies one address can take: a quarter.
 	shares = 4
+	// cells is how many counts of addresses' bytes there are. Addresses are told apart by hash.
+	cells = 256
 	// patience is how long a request waits for memory before it is refused.
 	patience = time.Second
 )
@@ -43,29 +44,41 @@ const (
 // counted apart: whoever holds bytes for records waits for nobody, so requests that wait for each
 // other cannot all come to a stop.
 type budget struct {
-	seed    maphash.Seed
-	bodies  []*semaphore.Weighted // equal shares, by address
-	records *semaphore.Weighted
-	size    int64 // of records
+	seed      maphash.Seed
+	addresses []*semaphore.Weighted // what one address may have of bodies
+	bodies    *semaphore.Weighted
+	records   *semaphore.Weighted
+	size      int64 // of records
 }
 
-// newBudget allows size bytes of bodies in the given number of shares, none of them smaller than
-// the largest body, and size bytes of records.
+// newBudget allows size bytes of bodies, of which one address gets its share and no less than the
+// largest body, and size bytes of records.
 func newBudget(size, shares, largestBody int) *budget {
-	b := &budget{seed: maphash.MakeSeed(), records: semaphore.NewWeighted(int64(size)), size: int64(size)}
-	for range shares {
-		b.bodies = append(b.bodies, semaphore.NewWeighted(int64(max(size/shares, largestBody))))
+	b := &budget{seed: maphash.MakeSeed(), bodies: semaphore.NewWeighted(int64(max(size, largestBody))),
+		records: semaphore.NewWeighted(int64(size)), size: int64(size)}
+	for range cells {
+		b.addresses = append(b.addresses, semaphore.NewWeighted(int64(max(size/shares, largestBody))))
 	}
 	return b
 }
 
-// share is where an address takes its bodies' bytes from.
-func (b *budget) share(addr netip.Addr) *semaphore.Weighted {
-	if !addr.IsValid() {
-		return b.bodies[0]
+// bodyHold is what a request has taken for its body: first of its address's share, so that what an
+// address has too much waits for that address alone.
+type bodyHold struct{ address, all hold }
+
+// take waits for n bytes. It reports whether it has got them.
+func (h *bodyHold) take(b *budget, addr netip.Addr, n int64) bool {
+	var bytes [16]byte
+	if addr.IsValid() {
+		bytes = network(addr).Addr().As16()
 	}
-	bytes := network(addr).Addr().As16()
-	return b.bodies[maphash.Bytes(b.seed, bytes[:])%uint64(len(b.bodies))]
+	cell := b.addresses[maphash.Bytes(b.seed, bytes[:])%uint64(len(b.addresses))]
+	return h.address.take(cell, n) && h.all.take(b.bodies, n)
+}
+
+func (h *bodyHold) release() {
+	h.all.release()
+	h.address.release()
 }
 
 // hold is what a request has taken of a semaphore; the zero value has taken nothing.
@@ -174,7 +187,7 @@ func (s *Server) readStream(ctx *fasthttp.RequestCtx, w *work, limit int) *fault
 	ended, err := w.fill(req.BodyStream(), min(size, freeBody))
 	if err == nil && !ended && size > freeBody {
 		// These bytes have arrived, so this is no connection that announces and then says nothing.
-		if !w.bodyHeld.take(s.budget(&w.from).share(w.from.addr), int64(size)) {
+		if !w.bodyHeld.take(s.budget(&w.from), w.from.addr, int64(size)) {
 			return errBusy
 		}
 		if known && cap(w.buffer) < size {

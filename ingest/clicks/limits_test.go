@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,16 +216,16 @@ func TestRefusedBatchCostsNothing(t *testing.T) {
 func TestBudget(t *testing.T) {
 	b := newBudget(8<<20, shares, 1<<20)
 	addr := netip.MustParseAddr("203.0.113.1")
-	var first, second, third hold
-	if !first.take(b.share(addr), 1<<20) || !second.take(b.share(addr), 1<<20) {
+	var first, second, third bodyHold
+	if !first.take(b, addr, 1<<20) || !second.take(b, addr, 1<<20) {
 		t.Fatal("two bodies of 1 MiB are refused")
 	}
 	begin := time.Now()
-	if third.take(b.share(addr), 1<<20) || time.Since(begin) < patience {
+	if third.take(b, addr, 1<<20) || time.Since(begin) < patience {
 		t.Error("a third one is not kept waiting")
 	}
 	go func() { time.Sleep(50 * time.Millisecond); first.release() }()
-	for deadline := time.Now().Add(limit); !third.take(b.share(addr), 1<<20); {
+	for deadline := time.Now().Add(limit); !third.take(b, addr, 1<<20); {
 		if time.Now().After(deadline) {
 			t.Fatal("what was given back cannot be taken")
 		}
@@ -232,9 +233,44 @@ func TestBudget(t *testing.T) {
 	third.release()
 	third.release() // harmless
 	second.release()
-	var all hold
-	if !all.take(b.share(addr), 2<<20) {
+	var all bodyHold
+	if !all.take(b, addr, 2<<20) {
 		t.Error("something was not given back")
+	}
+}
+
+// takers is how many of n addresses, from the first on, get size bytes at once.
+func takers(b *budget, first byte, n, size int) (got int) {
+	var count atomic.Int64
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			var h bodyHold
+			if h.take(b, netip.AddrFrom4([4]byte{198, 51, first, byte(i)}), int64(size)) {
+				count.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	return int(count.Load())
+}
+
+// Addresses that hold all of their shares, as those of slow senders do, keep few others waiting, and
+// all addresses together get no more than there is.
+func TestBudgetOfSlowSenders(t *testing.T) {
+	b := newBudget(8<<20, shares, 1<<20)
+	for _, addr := range []string{"203.0.113.1", "203.0.113.2"} {
+		for range 2 {
+			if h := new(bodyHold); !h.take(b, netip.MustParseAddr(addr), 1<<20) && addr == "203.0.113.1" {
+				t.Fatal("a body of 1 MiB is refused")
+			}
+		}
+	}
+	if got := takers(b, 100, 64, 16<<10); got < 56 {
+		t.Errorf("%d of 64 other addresses get 16 KiB beside two slow senders", got)
+	}
+	if got := takers(b, 101, 40, 1<<20); got > 4 {
+		t.Errorf("%d more bodies of 1 MiB are read beside 5 MiB of others", got)
 	}
 }
 
@@ -263,9 +299,12 @@ func TestPanicGivesBack(t *testing.T) {
 	if !s.public.records.TryAcquire(s.public.size) {
 		t.Error("bytes of records are still taken")
 	}
-	for i, share := range s.public.bodies {
-		if !share.TryAcquire(int64(max(s.cfg.BodyMemory/shares, s.cfg.MaxBodyBytes))) {
-			t.Errorf("bytes of bodies are still taken in share %d", i)
+	if !s.public.bodies.TryAcquire(int64(s.cfg.BodyMemory)) {
+		t.Error("bytes of bodies are still taken")
+	}
+	for i, address := range s.public.addresses {
+		if !address.TryAcquire(int64(s.cfg.BodyMemory / shares)) {
+			t.Errorf("bytes of bodies are still taken by address %d", i)
 		}
 	}
 }

@@ -24,7 +24,7 @@ type work struct {
 	random     [640]byte // of crypto/rand, for 64 ids: one call costs as much as all other work on an id
 	randomLeft int
 
-	bodyHeld hold
+	bodyHeld bodyHold
 }
 
 // rejection is one bad event of a batch.
