@@ -88,7 +88,8 @@ func openDataDir(dir string) (stranger string, err error) {
 		}
 	}
 	if err := os.Chmod(dir, 0o700); err != nil {
-		return "", fmt.Errorf("close data directory to other users: %w %s", err, dataHint)
+		return "", fmt.Errorf("close data directory to other users: %w (hint: --data names a directory that "+
+			"belongs to this user)", err)
 	}
 	return "", nil
 }
