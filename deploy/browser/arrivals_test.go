@@ -235,6 +235,18 @@ func TestLongCampaigns(t *testing.T) {
 	v.noErrors()
 }
 
+// A site that sends no referrer hides from the script that its own links are within it: campaigns
+// in those are arrivals. They name no affiliate, and take none away.
+func TestNoReferrer(t *testing.T) {
+	v := newVisitor(t, "noreferrer.example", `<meta name=referrer content=no-referrer>`+snippet)
+	v.open("/?via=ann")
+	v.follow("/pricing")
+	v.follow("/buy?utm_source=banner")
+	v.beacons("link of ann at /?via=ann", "pageview at /pricing", "link at /buy?utm_source=banner")
+	v.want("window.affiliateId", "ann")
+	v.noErrors()
+}
+
 // Who comes back from the page on which they paid has not arrived again.
 func TestReturnFromPayment(t *testing.T) {
 	v := newVisitor(t, "paid.example", snippet+`<a id=buy href="http://buy.stripe.com/returns">buy</a>`)
