@@ -43,8 +43,9 @@ func parseMilliseconds(value string, number bool) (ms int64, ok bool) {
 		return ms, true
 	}
 	if number && strings.ContainsAny(value, "eE") && !strings.ContainsAny(value, "xX_") { // 1.7952e+12
+		// Values beyond the bounds may not fit an int64.
 		ms, err := strconv.ParseFloat(value, 64)
-		return int64(ms), err == nil && ms >= millisecondsFrom && ms <= millisecondsTo // other values may not fit an int64
+		return int64(ms), err == nil && ms >= millisecondsFrom && ms <= millisecondsTo
 	}
 	return 0, false
 }

@@ -288,12 +288,13 @@ interface State {
   // Else the page has the script twice.
   if (!early.ready) {
     (self as any).tributary = t;
-    // Before the visit, so that consent is known when it is stored and sent. A call that is not known
-    // does not end the others.
+    // Before the visit, so that consent is known when it is stored and sent. A call that is not
+    // known does not end the others.
     (early.q || []).map((args: any) => attempt(() => t(...(args as [any, any]))));
     shown(() => {
       visit();
-      // At its first pageshow a page is loaded: elements that are defined late have their shadow roots.
+      // At its first pageshow a page is loaded: elements that are defined late have their shadow
+      // roots.
       addEventListener("pageshow", (e) => (e.persisted ? visit() : decorate()));
       addEventListener("online", flush);
       /* A single-page site changes the address and then the document: without the Navigation API, the
