@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"tributary/processor/clickhouse"
 	"tributary/processor/identity"
 )
 
@@ -83,35 +82,4 @@ func TestSecondLooksAreBounded(t *testing.T) {
 			t.Errorf("there are %d looks, want %d; %v", len(s.queue), added, err)
 		}
 	})
-}
-
-// The memory of edges that wait for their mark is bounded. A batch whose edges are left out still
-// keeps the rewind from passing its records until what its second look booked is kept.
-func TestMarksAreBounded(t *testing.T) {
-	var m marks
-	began := time.Now()
-	edges := make([]clickhouse.EdgeRow, 100_000)
-	for i := range edges {
-		edges[i].A = customer(i)
-	}
-	const batches = 6
-	for i := range batches {
-		at := began.Add(time.Duration(i) * time.Second)
-		m.add(0, booked{batch: at, at: at.Add(time.Minute), edges: edges})
-	}
-	if one := 100_000 * (edgeBytes + len(edges[0].A)); m.bytes > maxMarkBytes+2*one {
-		t.Errorf("the marks take %d bytes", m.bytes)
-	}
-	if first := m.take(began.Add(time.Minute + 1)); len(first) != len(edges) {
-		t.Errorf("%d edges of the first batch are marked, want %d", len(first), len(edges))
-	}
-	if rest := m.take(began.Add(time.Minute + 4*time.Second)); len(rest) == 0 || len(rest) >= 4*len(edges) {
-		t.Errorf("%d edges of the next batches are marked", len(rest))
-	}
-	if at, ok := m.oldest(); !ok || !at.Equal(began.Add(4*time.Second)) {
-		t.Errorf("the oldest batch was handled %s after the first (%t)", at.Sub(began), ok)
-	}
-	if m.take(began.Add(time.Hour)); m.bytes != 0 || len(m.known) != 0 {
-		t.Errorf("%d bytes and %d edges are left", m.bytes, len(m.known))
-	}
 }

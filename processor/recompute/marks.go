@@ -22,8 +22,10 @@ import (
 // restart is noticed, and the records are read again. If the mark had been stored, the edge would
 // not be fresh, and the older sales would stay credited to nobody.
 //
-// The list is in memory. A processor that dies leaves edges without a mark: they are carried once
-// more by whoever reports them next.
+// Until then this processor knows from its memory which edges it has carried (known): an event of a
+// returning customer would book all of the customer's sales again. What waits, and what is known, are
+// in memory. A processor that dies leaves edges without a mark: they are carried once more by whoever
+// reports them next.
 //
 // A request to book under a name is noted as done at once, in one insert with another request for
 // the same that is not due before the loss would be known (again). That one is done when the servers
@@ -35,9 +37,9 @@ import (
 // what was read until a minute after the list of erased names grew (erased).
 type marks struct {
 	mu        sync.Mutex
-	queue     []booked             // by time
-	known     map[edgeID]time.Time // of the edges in queue: when they became true
-	bytes     int
+	queue     []booked // by time
+	bytes     int      // of the edges in queue
+	known     carriedEdges
 	forgotten int                   // how often what was stored became uncertain
 	grown     time.Time             // when the list of erased names grew last
 	finished  []finished            // by time
@@ -54,18 +56,13 @@ type finished struct {
 type booked struct {
 	batch time.Time // when the batch began
 	at    time.Time // when everything was booked
-	edges []clickhouse.EdgeRow
-}
-
-type edgeID struct {
-	workspace string
-	a, b      identity.Node
+	edges packedEdges
 }
 
 // maxMarkBytes bounds the memory of the edges that wait for their mark. Beyond it those of newer
-// batches are left out, and carried once more: in a backlog of minutes the older ones then are
-// marked in their time.
-const maxMarkBytes = 64 << 20
+// batches get none: in a backlog of minutes the older ones then are marked in their time. As long as
+// they are known, they are not carried again.
+const maxMarkBytes = 32 << 20
 
 // markEvery is how often edges are marked that are known to be kept.
 const markEvery = time.Second
@@ -77,43 +74,33 @@ func (m *marks) generation() int {
 	return m.forgotten
 }
 
-// add appends edges that were booked by work which began in a generation.
-func (m *marks) add(generation int, b booked) {
+// add notes that edges of a batch that began at a time are carried, by work which began in a
+// generation.
+func (m *marks) add(generation int, batch time.Time, edges []clickhouse.EdgeRow) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if generation != m.forgotten {
 		return
 	}
-	if m.known == nil {
-		m.known = make(map[edgeID]time.Time)
+	now := time.Now()
+	b := booked{batch: batch, at: now}
+	if !m.mayBeErased(batch) {
+		for i := range edges {
+			m.known.add(now, edges[i].Workspace, edges[i].Edge)
+		}
+		if m.bytes < maxMarkBytes {
+			b.edges = pack(edges)
+			m.bytes += b.edges.size()
+		}
 	}
-	if m.bytes > maxMarkBytes || m.mayBeErased(b.batch) {
-		b.edges = nil // and the batch still holds the rewind: what its second look booked may be lost
-	}
-	for i := range b.edges {
-		e := &b.edges[i]
-		m.known[edgeID{e.Workspace, e.A, e.B}] = e.At
-		m.bytes += edgeBytes + len(e.A) + len(e.B)
-	}
-	m.queue = append(m.queue, b)
-}
-
-// drop removes the oldest batch.
-func (m *marks) drop() {
-	for i := range m.queue[0].edges {
-		e := &m.queue[0].edges[i]
-		delete(m.known, edgeID{e.Workspace, e.A, e.B})
-		m.bytes -= edgeBytes + len(e.A) + len(e.B)
-	}
-	m.queue[0] = booked{} // the queue's array lives on
-	m.queue = m.queue[1:]
+	m.queue = append(m.queue, b) // without edges, too: it holds the rewind, for its second look may be lost
 }
 
 // forget drops all: some of what was booked may be lost.
 func (m *marks) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.queue, m.known, m.bytes = nil, nil, 0
+	m.queue, m.known, m.bytes = nil, carriedEdges{}, 0
 	m.forgotten++
 	for _, f := range m.finished {
 		m.lost = append(m.lost, f.requests...)
@@ -128,9 +115,9 @@ func (m *marks) erased() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range m.queue {
-		m.queue[i].edges = nil
+		m.queue[i].edges = packedEdges{}
 	}
-	m.known, m.bytes, m.finished, m.lost = nil, 0, nil, nil
+	m.known, m.bytes, m.finished, m.lost = carriedEdges{}, 0, nil, nil
 	m.grown = time.Now()
 }
 
@@ -192,21 +179,23 @@ func done(requests []clickhouse.Deferred) []clickhouse.Deferred {
 	return requests
 }
 
-// has reports whether an edge that became true no later than this one waits for its mark.
+// has reports whether an edge that became true no later than this one is known to be carried.
 func (m *marks) has(workspace string, e identity.Edge) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at, ok := m.known[edgeID{workspace, e.A, e.B}]
-	return ok && !e.At.Before(at)
+	return m.known.has(time.Now(), workspace, e)
 }
 
 // take removes and returns the edges that were booked before a time.
 func (m *marks) take(before time.Time) (edges []clickhouse.EdgeRow) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.known.forgetOld(time.Now())
 	for len(m.queue) > 0 && m.queue[0].at.Before(before) {
-		edges = append(edges, m.queue[0].edges...)
-		m.drop()
+		edges = m.queue[0].edges.appendTo(edges)
+		m.bytes -= m.queue[0].edges.size()
+		m.queue[0] = booked{} // the queue's array lives on
+		m.queue = m.queue[1:]
 	}
 	return edges
 }
@@ -227,7 +216,7 @@ func (r *Recomputer) mark(ctx context.Context, generation int, batch time.Time, 
 	if r.cfg.Kept == nil {
 		return r.cfg.Store.InsertEdges(ctx, edges)
 	}
-	r.marks.add(generation, booked{batch: batch, at: time.Now(), edges: edges})
+	r.marks.add(generation, batch, edges)
 	return nil
 }
 
