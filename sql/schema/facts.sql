@@ -34,5 +34,5 @@ CREATE TABLE facts
 ENGINE = ReplacingMergeTree(version)
 PRIMARY KEY (workspace, object_id, kind, source, event_id)
 ORDER BY (workspace, object_id, kind, source, event_id, transaction_id)
-SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1
+SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 10
 COMMENT 'What each Stripe event says about money, a grow-only set. A ledger entry is computed from all facts of its movement';

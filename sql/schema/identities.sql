@@ -10,5 +10,5 @@ CREATE TABLE identities
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (workspace, key, target)
-SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1
+SETTINGS index_granularity = 256, fsync_after_insert = 1, fsync_part_directory = 1, merge_selector_base = 10
 COMMENT 'Every known name of a buyer or a sale, a grow-only set of edges, each stored in both directions';

@@ -51,5 +51,5 @@ CREATE TABLE ledger
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (workspace, entry_id)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192, merge_selector_base = 10
 COMMENT 'The money with its attribution. Read it through ledger_current';

@@ -51,5 +51,5 @@ CREATE TABLE ledger_log
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (workspace, entry_id, version)
-SETTINGS index_granularity = 8192
+SETTINGS index_granularity = 8192, merge_selector_base = 10
 COMMENT 'Every version of every entry ever written: what processor explain shows';

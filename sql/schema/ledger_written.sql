@@ -7,5 +7,5 @@ CREATE TABLE ledger_written
 )
 ENGINE = AggregatingMergeTree
 ORDER BY (workspace, entry_id, version)
-SETTINGS index_granularity = 8192
+SETTINGS index_granularity = 8192, merge_selector_base = 10
 COMMENT 'When the versions of ledger_log were written';

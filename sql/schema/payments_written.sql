@@ -9,5 +9,5 @@ CREATE TABLE payments_written
 ENGINE = MergeTree
 ORDER BY (workspace, livemode, written_at)
 TTL toDateTime(written_at) + toIntervalDay(2)
-SETTINGS index_granularity = 8192
+SETTINGS index_granularity = 8192, merge_selector_base = 10
 COMMENT 'Which payments were written lately, for first_sales';

@@ -8,5 +8,5 @@ CREATE TABLE revenue_days
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (workspace, entry_id, livemode, day)
-SETTINGS index_granularity = 256
+SETTINGS index_granularity = 256, merge_selector_base = 10
 COMMENT 'Under which days each entry is or was in revenue; nearly all have one';

@@ -13,5 +13,5 @@ CREATE TABLE stripe_events
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY (workspace, event_id)
-SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, index_granularity = 8192, merge_selector_base = 10
 COMMENT 'Raw webhooks; everything about money can be computed again from here';
