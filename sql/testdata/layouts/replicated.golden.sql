@@ -378,3 +378,12 @@ INSERT INTO invoice_periods
 -- 0078_comments_of_status.sql
 ALTER TABLE pipeline_status
 ALTER TABLE facts
+-- 0090_fewer_merges.sql
+ALTER TABLE stripe_events MODIFY SETTING merge_selector_base = 10
+ALTER TABLE facts MODIFY SETTING merge_selector_base = 10
+ALTER TABLE identities MODIFY SETTING merge_selector_base = 10
+ALTER TABLE ledger MODIFY SETTING merge_selector_base = 10
+ALTER TABLE ledger_log MODIFY SETTING merge_selector_base = 10
+ALTER TABLE ledger_written MODIFY SETTING merge_selector_base = 10
+ALTER TABLE revenue_days MODIFY SETTING merge_selector_base = 10
+ALTER TABLE payments_written MODIFY SETTING merge_selector_base = 10
