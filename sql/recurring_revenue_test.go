@@ -327,6 +327,51 @@ func (p *paidInvoices) insert(t *testing.T, dsn string) {
 		strings.Join(p.events, ", "), nil)
 }
 
+// A month begins at the first moment that is called so, also where clocks are put forward at the
+// midnight of its first day, and after such a month.
+func TestRecurringRevenueWithoutMidnight(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	for zone, begins := range map[string][4]string{ // of the month before, of that without midnight, and of two after it
+		"America/Asuncion": {"2023-09-01 04:00:00", "2023-10-01 04:00:00", "2023-11-01 03:00:00", "2023-12-01 03:00:00"},
+		"Africa/Cairo":     {"2014-06-30 22:00:00", "2014-07-31 22:00:00", "2014-08-31 21:00:00", "2014-09-30 22:00:00"},
+	} {
+		// Around each begin but the first, one subscription is paid a minute before and another a minute after.
+		var entries []string
+		for _, begin := range begins[1:] {
+			at, err := time.Parse(time.DateTime, begin)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, at := range []time.Time{at.Add(-time.Minute), at.Add(time.Minute)} {
+				id := len(entries)
+				entries = append(entries, fmt.Sprintf("('%s', '%d', true, '%s', 'payment', 'pi_%d', 'in_%d', '%s', 'sub_%d', "+
+					"'subscription_create', 'usd', 1, 1, 'booked', 1)",
+					zone, id, at.Format(time.DateOnly), id, id, at.Format(time.DateTime), id))
+			}
+		}
+		ask(t, dsn, "INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, "+
+			"subscription_id, billing_reason, currency, amount, net_usd, status, version) VALUES "+
+			strings.Join(entries, ", "), nil)
+		var want []string
+		for i, sold := range []int{1, 2, 2} {
+			month, err := time.Parse(time.DateTime, begins[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, fmt.Sprintf("%s\t%d", month.AddDate(0, 0, 1).Format("2006-01"), sold))
+		}
+		for i, from := range begins[:2] {
+			got := strings.Split(strings.TrimSpace(ask(t, dsn,
+				"SELECT month, new_usd FROM ("+question(t, "recurring_revenue").Text+") FORMAT TSV",
+				map[string]string{"workspace": zone, "livemode": "true", "from": from, "to": begins[3], "timezone": zone,
+					"dimension": ""})), "\n")
+			if !slices.Equal(got, want[i:]) {
+				t.Errorf("%s, from %s: new MRR %q, want %q", zone, from, got, want[i:])
+			}
+		}
+	}
+}
+
 // recurringRevenue returns the MRR at the ends of January 2050 to January 2051.
 func recurringRevenue(t *testing.T, dsn, workspace string) []string {
 	t.Helper()

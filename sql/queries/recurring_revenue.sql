@@ -184,10 +184,12 @@ FROM
             HAVING notEmpty(paid)
         )
     )
+    -- By the calendar, a month after one that begins at 01:00, because clocks are put forward at midnight, or before it, is an hour off: so the
+    -- begin of that month.
     ARRAY JOIN
-        arrayMap(i -> toDateTime64(addMonths(toDateTime(dateTrunc('month', {from:DateTime('UTC')}, {timezone:String}), {timezone:String}), i), 3),
+        arrayMap(i -> toDateTime64(toDateTime(dateTrunc('month', addHours(addMonths(toDateTime(dateTrunc('month', {from:DateTime('UTC')}, {timezone:String}), {timezone:String}), i), 2), {timezone:String}), {timezone:String}), 3),
             range(toUInt32(1 + dateDiff('month', {from:DateTime('UTC')}, {to:DateTime('UTC')} - 1, {timezone:String})))) AS begin,
-        arrayMap(i -> toDateTime64(addMonths(toDateTime(dateTrunc('month', {from:DateTime('UTC')}, {timezone:String}), {timezone:String}), i + 1), 3),
+        arrayMap(i -> toDateTime64(toDateTime(dateTrunc('month', addHours(addMonths(toDateTime(dateTrunc('month', {from:DateTime('UTC')}, {timezone:String}), {timezone:String}), i + 1), 2), {timezone:String}), {timezone:String}), 3),
             range(toUInt32(1 + dateDiff('month', {from:DateTime('UTC')}, {to:DateTime('UTC')} - 1, {timezone:String})))) AS end
 )
 GROUP BY begin, name
