@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"tributary/processor/enrich"
 	"tributary/schemas"
@@ -82,9 +83,15 @@ func (c *botsCommand) run(in io.Reader, out io.Writer) error {
 		in = file
 	}
 	agents, flagged, counts := 0, 0, make(map[string]int)
-	lines := bufio.NewScanner(in)
-	for ; lines.Scan(); agents++ {
-		reason := rules.Reason(lines.Text())
+	lines, readErr := bufio.NewReader(in), error(nil) // not a Scanner: an agent may have any length
+	for readErr == nil {
+		var agent string
+		if agent, readErr = lines.ReadString('\n'); agent == "" {
+			break
+		}
+		agents++
+		agent = strings.TrimSuffix(strings.TrimSuffix(agent, "\n"), "\r")
+		reason := rules.Reason(agent)
 		if reason == "" {
 			reason = "-"
 		} else {
@@ -94,7 +101,7 @@ func (c *botsCommand) run(in io.Reader, out io.Writer) error {
 			counts[reason]++
 			continue
 		}
-		fmt.Fprintf(w, "%s\t%s\n", reason, program.Printable(lines.Text()))
+		fmt.Fprintf(w, "%s\t%s\n", reason, program.Printable(agent))
 	}
 	for _, reason := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Fprintf(w, "%d\t%s\n", counts[reason], reason)
@@ -103,8 +110,8 @@ func (c *botsCommand) run(in io.Reader, out io.Writer) error {
 		share := 100 * float64(flagged) / float64(max(agents, 1))
 		fmt.Fprintf(w, "%d of %d agents are flagged, %.3f %%\n", flagged, agents, share)
 	}
-	if err := lines.Err(); err != nil {
-		return errors.Join(fmt.Errorf("read agents: %w", err), w.Flush())
+	if !errors.Is(readErr, io.EOF) {
+		return errors.Join(fmt.Errorf("read agents: %w", readErr), w.Flush())
 	}
 	return w.Flush()
 }

@@ -18,7 +18,7 @@ func TestBots(t *testing.T) {
 		t.Helper()
 		var out strings.Builder
 		c.Agents = "-"
-		err := c.run(strings.NewReader("Googlebot/2.1\nAcme Watch/2\n\n"), &out)
+		err := c.run(strings.NewReader("Googlebot/2.1\r\nAcme Watch/2\n\n"), &out)
 		if err != nil || out.String() != want {
 			t.Errorf("%+v: %v\n%s\nwant\n%s", c, err, out.String(), want)
 		}
@@ -26,6 +26,14 @@ func TestBots(t *testing.T) {
 	f(botsCommand{}, "crawler:googlebot\tGooglebot/2.1\n-\tAcme Watch/2\nempty\t\n")
 	f(botsCommand{Count: true}, "1\t-\n1\tcrawler:googlebot\n1\tempty\n2 of 3 agents are flagged, 66.667 %\n")
 	f(botsCommand{botSettings: botSettings{Bots: file}}, "-\tGooglebot/2.1\nmonitor:acme\tAcme Watch/2\nempty\t\n")
+
+	long := "Acme " + strings.Repeat("x", 100_000) // more than a bufio.Scanner takes
+	var out strings.Builder
+	command := botsCommand{Agents: "-", Count: true}
+	if err := command.run(strings.NewReader(long+"\nGooglebot/2.1"), &out); err != nil ||
+		!strings.HasSuffix(out.String(), "of 2 agents are flagged, 50.000 %\n") {
+		t.Errorf("a long agent: %v\n%s", err, out.String())
+	}
 
 	var list strings.Builder
 	err := (&botsCommand{List: true}).run(nil, &list)

@@ -44,11 +44,19 @@ type signingSettings struct {
 // signing returns the public address and the key.
 func (s *signingSettings) signing() (public *url.URL, key string, err error) {
 	public, err = url.Parse(s.DashboardURL)
-	if err == nil {
+	switch {
+	case s.DashboardURL == "":
+		err = errors.New("dashboard url: none is given " +
+			"(hint: --dashboard-url https://stats.example.com, the address that people open)")
+	case err == nil:
 		err = access.CheckPublic(public)
 	}
 	key, keyErr := schemas.Secret("dashboard key", s.DashboardKey, s.DashboardKeyFile)
-	if keyErr == nil {
+	switch {
+	case keyErr == nil && key == "":
+		keyErr = errors.New("dashboard key: none is given (hint: --dashboard-key-file FILE, with the key that the " +
+			"dashboard runs with; `openssl rand -hex 32` prints a new one)")
+	case keyErr == nil:
 		if keyErr = schemas.CheckSecret(key); keyErr != nil {
 			keyErr = fmt.Errorf("dashboard key: %w", keyErr)
 		}

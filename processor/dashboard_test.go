@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
@@ -221,6 +222,12 @@ func TestDashboardConfiguration(t *testing.T) {
 		"trusted proxies", "--oidc-issuer", "ops addr"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not said:\n%v", want, err)
+		}
+	}
+	err = execute(t.Context(), []string{"dashboard", "view", "--affiliate", "ann"}, io.Discard, io.Discard)
+	for _, want := range []string{"dashboard url: none is given (hint: ", "dashboard key: none is given (hint: "} {
+		if !strings.Contains(fmt.Sprint(err), want) {
+			t.Errorf("a link without a key: %q is not said:\n%v", want, err)
 		}
 	}
 	var out strings.Builder
