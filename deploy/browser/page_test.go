@@ -260,6 +260,26 @@ func TestPageControls(t *testing.T) {
 	})`)
 	v.shows("window.days", "2025-03-09T05 23|2025-11-02T04 25|2025-09-07T04 23|"+
 		"2025-04-24T22 23|2025-03-29T23 23|2025-04-05T13 24.5")
+	// The period before has all of its days, however long they are, and ends at the same hour of its clocks as a time that is not over.
+	v.exec(`import("/assets/view.js").then((m) => {
+		const before = (timezone, range, now, days = {}) => {
+			const { previous } = m.span({ range, timezone, ...days }, Date.parse(now));
+			const write = (at) => new Intl.DateTimeFormat("sv-SE", { timeZone: timezone, dateStyle: "short", timeStyle: "short" }).format(at);
+			return write(previous.from) + "/" + write(previous.to);
+		};
+		window.before = [
+			before("Europe/Berlin", "last_month", "2026-05-10T10:20Z"),
+			before("UTC", "last_month", "2024-03-10T10:20Z"),
+			before("Europe/Berlin", "custom", "2026-05-10T10:20Z", { from: "2026-03-29", to: "2026-03-29" }),
+			before("Europe/Berlin", "7d", "2026-03-31T10:20Z"),
+			before("Europe/Berlin", "7d", "2026-10-27T10:20Z"),
+			before("America/Havana", "today", "2026-03-08T15:20Z"),
+			before("UTC", "month", "2026-03-31T10:20Z"),
+		].join("|");
+	})`)
+	v.shows("window.before", "2026-03-01 00:00/2026-04-01 00:00|2024-01-01 00:00/2024-02-01 00:00|"+
+		"2026-03-28 00:00/2026-03-29 00:00|2026-03-18 00:00/2026-03-24 13:00|2026-10-14 00:00/2026-10-20 12:00|"+
+		"2026-03-07 00:00/2026-03-07 12:00|2026-02-01 00:00/2026-03-01 00:00")
 	// A day that is not there, and one that a year passes while it is typed, are no dates.
 	v.exec(`import("/assets/view.js").then((m) => {
 		window.dates = ["2024-02-29", "2026-02-29", "2026-02-31", "2026-13-01", "0002-06-01", "9999-12-31", "x"]

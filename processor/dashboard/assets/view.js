@@ -116,17 +116,20 @@ function wall(milliseconds, timezone) {
   return Date.UTC(get("year"), get("month") - 1, get("day"), get("hour"), get("minute"), get("second"));
 }
 
-// midnight returns when a day begins in a time zone: the first moment at which its clocks show the
-// day. They may be changed at midnight, and then 00:00 is there twice or not at all.
-function midnight(year, month, date, timezone) {
-  const wanted = Date.UTC(year, month, date);
+// instant returns when the clocks of a time zone begin to show what wall returns: where they are put
+// forward over it, the first moment after that, and where they show it twice, the earlier.
+function instant(wanted, timezone) {
   const guesses = [wanted - day, wanted + day].map((at) => wanted - (wall(at, timezone) - at));
   return Math.min(...guesses.filter((at) => wall(at, timezone) >= wanted));
 }
 
+// midnight returns when a day begins in a time zone: the first moment at which its clocks show the
+// day. They may be changed at midnight, and then 00:00 is there twice or not at all.
+const midnight = (year, month, date, timezone) => instant(Date.UTC(year, month, date), timezone);
+
 // span returns the time that a view covers, from and to in milliseconds, its unit, and the period
-// before of the same length. While the time is not over, the period before ends as long after its
-// beginning as now is, up to the hour. first: the first moment with data.
+// before: as many days, or the calendar months before. While the time is not over, the period before
+// ends at the same day and hour of its clocks as now. first: the first moment with data.
 export function span(view, now, first) {
   const zone = view.timezone;
   const today = new Date(wall(now, zone));
@@ -157,8 +160,12 @@ export function span(view, now, first) {
     },
   }[view.range]();
   if (s.before !== undefined && view.compare !== "none") {
-    const to = s.from < nextHour ? Math.min(s.to, nextHour) : s.to; // of dates to come, all of them
-    s.previous = { from: s.before, to: Math.min(s.before + to - s.from, s.from) };
+    // By clocks and not by length: else an hour of the last day is missing where summer time begins, and
+    // days of a longer month.
+    const open = s.from < nextHour && nextHour < s.to; // of dates to come, all of them
+    const date = (at) => Math.floor(wall(at, zone) / day) * day;
+    const same = () => instant(wall(nextHour, zone) - date(s.from) + date(s.before), zone);
+    s.previous = { from: s.before, to: open ? Math.min(same(), s.from) : s.from };
   }
   s.open = s.to > now;
   // whole: a unit begins at from, so that none is both in this time and in the period before.
