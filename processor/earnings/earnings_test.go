@@ -344,6 +344,29 @@ func TestProducts(t *testing.T) {
 		"refund in_1 -20.000000 most  true -2.00", "     false -6.00")
 }
 
+// A buyer's first sale is the first that has a payment, as in the view sales: what goes back of a
+// payment that is not booked, of a time before the ledger, is none. And a sale has the buyer of its
+// first payment, whatever its other entries say.
+func TestFirstSales(t *testing.T) {
+	b := open(t)
+	for _, line := range []string{
+		"f1 1 refund pi_old cus_1 2025-01-02T10:00:00 - - -20",
+		"f2 1 dispute pi_older cus_1 2025-01-03T10:00:00 ann - -30",
+		"f3 1 payment pi_1 cus_1 2025-01-10T10:00:00 ann - 100",
+		"f4 1 payment pi_2 cus_1 2025-01-20T10:00:00 ann - 200",
+		"f5 1 payment in_1 cus_2 2025-01-10T10:00:00 bob - 10",
+		"f6 1 payment in_2 cus_2 2025-01-11T10:00:00 bob - 20",
+		"f7 1 payment in_2 cus_3 2025-01-12T10:00:00 bob - 20", // its second part
+		"f8 1 refund in_2 cus_3 2025-01-13T10:00:00 bob - -40",
+	} {
+		b.entry(line)
+	}
+	b.rules(`[{"workspace":"shop","rules":[{"name":"first","first_sale_only":true,"percent":"10"}]}]`)
+	b.states("2025-01", "ann 0.00 10.00 0.00 0.00 10.00 0.00", "bob 0.00 1.00 0.00 0.00 1.00 0.00")
+	b.rules(`[{"workspace":"shop","rules":[{"name":"a month","months":1,"percent":"10"}]}]`)
+	b.states("2025-01", "ann 0.00 30.00 0.00 0.00 30.00 0.00", "bob 0.00 5.00 -4.00 0.00 1.00 0.00")
+}
+
 // A flat amount is divided by what was paid. While that has no rate, nothing is known of it: a
 // refund that has one took back the amount for each dollar.
 func TestFlatWithoutRate(t *testing.T) {

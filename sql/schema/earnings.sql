@@ -101,7 +101,8 @@ FROM
                         program_id,
                         match_rule,
                         parts_of_net AS parts,
-                        multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id) AS buyer,
+                        argMinIf(multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id), (occurred_at, object_id), kind = 'payment') OVER (PARTITION BY workspace, livemode, sale_id) AS buyer_known,
+                        if(buyer_known = '', sale_id, buyer_known) AS buyer,
                         minIf(occurred_at, kind = 'payment') OVER (PARTITION BY workspace, livemode, sale_id) AS sold_at,
                         sumMapIf(arrayMap(part -> (part.1), parts), arrayMap(part -> (part.2), parts), kind = 'payment') OVER (PARTITION BY workspace, livemode, sale_id) AS paid,
                         maxIf(occurred_at, kind = 'payment') OVER (PARTITION BY workspace, livemode, sale_id ORDER BY occurred_at ASC RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS paid_at

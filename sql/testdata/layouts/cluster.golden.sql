@@ -427,3 +427,5 @@ ALTER TABLE ledger_log ON CLUSTER `main` MODIFY SETTING merge_selector_base = 10
 ALTER TABLE ledger_written ON CLUSTER `main` MODIFY SETTING merge_selector_base = 10
 ALTER TABLE revenue_days ON CLUSTER `main` MODIFY SETTING merge_selector_base = 10
 ALTER TABLE payments_written ON CLUSTER `main` MODIFY SETTING merge_selector_base = 10
+-- 0085_first_sale_of_earnings.sql
+CREATE OR REPLACE VIEW earnings ON CLUSTER `main`

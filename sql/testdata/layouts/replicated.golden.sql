@@ -387,3 +387,5 @@ ALTER TABLE ledger_log MODIFY SETTING merge_selector_base = 10
 ALTER TABLE ledger_written MODIFY SETTING merge_selector_base = 10
 ALTER TABLE revenue_days MODIFY SETTING merge_selector_base = 10
 ALTER TABLE payments_written MODIFY SETTING merge_selector_base = 10
+-- 0085_first_sale_of_earnings.sql
+CREATE OR REPLACE VIEW earnings
