@@ -22,6 +22,7 @@ type commands struct {
 	Catalogue catalogueCommand       `cmd:"" help:"Load affiliates, links and promotion codes from CSV, and credit what was booked without them."`
 	Credit    creditCommand          `cmd:"" help:"Decide by hand who is credited with a sale, and say why; --undo takes it back."`
 	Earnings  earningsCommand        `cmd:"" help:"Show what affiliates earn by the rules, close months, write statements."`
+	Spend     spendCommand           `cmd:"" help:"Load from CSV what advertisements and affiliates cost."`
 	Explain   explainCommand         `cmd:"" help:"Explain a sale, refund, customer or subscription: what Stripe reported, who is credited, and why."`
 	Audit     auditCommand           `cmd:"" help:"Check that every record is stored and booked, from Kafka to the dashboards."`
 	Reconcile reconcileCommand       `cmd:"" help:"Compare the ledger with Stripe's balance transactions."`

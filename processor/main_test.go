@@ -192,6 +192,7 @@ func TestNothingToDo(t *testing.T) {
 	}
 	several := write("several.json", `[{"id":"acme"},{"id":"bob"}]`)
 	table := write("catalogue.csv", "affiliate_id,link_id\nann,l1\n")
+	costs := write("costs.csv", "day,currency,amount\n2026-01-01,eur,1\n")
 	for args, want := range map[string]string{
 		"audit --since 2999-01-01":                                           "is in the future",
 		"replay dead-letters --since 2999-01-01":                             "is in the future",
@@ -210,6 +211,8 @@ func TestNothingToDo(t *testing.T) {
 		"erase --customer cus_1 --confirm --workspaces " + several:           "one of acme, bob",
 		"earnings show --workspaces " + several:                              "one of acme, bob",
 		"earnings close 2026-01 --workspace ACME --workspaces " + several:    "one of acme, bob",
+		"spend " + costs + " --workspaces " + several:                        "one of acme, bob",
+		"spend " + table + " " + costs:                                       "catalogue.csv: line 1",
 		"erase --email a@b.c --email-key short":                              "email key",
 		"dashboard --check --dashboard-addr :7777 --ops-addr 127.0.0.1:7777": "takes the port of the dashboard addr",
 	} {

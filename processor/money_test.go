@@ -40,7 +40,7 @@ var measures = map[string][]string{
 func TestNoFloatOnTheWayOfMoney(t *testing.T) {
 	seen := 0
 	for _, dir := range []string{"stripe", "join", "ledger", "fx", "clickhouse", "consume", "recompute", "identity",
-		"catalogue", "reconcile", "audit", "replay", "explain", "../schemas"} {
+		"catalogue", "spend", "reconcile", "audit", "replay", "explain", "../schemas"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {
 			t.Fatal(err)

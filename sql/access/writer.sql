@@ -1,4 +1,4 @@
--- Loads: processor run, and the commands that only insert (catalogue, credit, fx, earnings, replay range and dead-letters).
+-- Loads: processor run, and the commands that only insert (catalogue, credit, fx, earnings, spend, replay range and dead-letters).
 
 CREATE ROLE IF NOT EXISTS {database}_writer;
 
