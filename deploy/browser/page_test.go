@@ -260,12 +260,13 @@ func TestPageControls(t *testing.T) {
 	})`)
 	v.shows("window.days", "2025-03-09T05 23|2025-11-02T04 25|2025-09-07T04 23|"+
 		"2025-04-24T22 23|2025-03-29T23 23|2025-04-05T13 24.5")
-	// The period before has all of its days, however long they are, and ends at the same hour of its clocks as a time that is not over.
+	// The period before has all of its days, however long they are, and ends at the same hour of its
+	// clocks as a time that is not over.
 	v.exec(`import("/assets/view.js").then((m) => {
 		const before = (timezone, range, now, days = {}) => {
 			const { previous } = m.span({ range, timezone, ...days }, Date.parse(now));
-			const write = (at) => new Intl.DateTimeFormat("sv-SE", { timeZone: timezone, dateStyle: "short", timeStyle: "short" }).format(at);
-			return write(previous.from) + "/" + write(previous.to);
+			const clock = new Intl.DateTimeFormat("sv-SE", { timeZone: timezone, dateStyle: "short", timeStyle: "short" });
+			return clock.format(previous.from) + "/" + clock.format(previous.to);
 		};
 		window.before = [
 			before("Europe/Berlin", "last_month", "2026-05-10T10:20Z"),
