@@ -1387,7 +1387,7 @@ export const sections = {
           meaning:
             "Of attributed money: what nobody is credited with did not come from what was spent, as far as is known.",
           noRows:
-            "No spend is known for this time. \"processor spend FILE\" loads it from CSV; its --help shows the columns.",
+            'No spend is known for this time. "processor spend FILE" loads it from CSV; its --help shows the columns.',
           choose: (all) => (all.some((r) => Number(r.spend) !== 0) ? all : []),
           columns: [
             ...namesOf(page, spent),
