@@ -126,7 +126,7 @@ proof: tools ## the long proofs: crashes at POINTS (all) calls, kills, LIVES and
 		./sql/access
 	CI_REAL_SERVICES=1 go test -tags proof -count=1 -p 1 -run 'Attacks|ClosedAtOnce|EveryFilter|HostileNames|GoneAndBack|Accessib|Keyboard|Weight|Programmes|ElementIs' \
 		./ingest/clicks ./deploy/browser
-	CI_REAL_SERVICES=1 go test -tags proof -count=1 -run 'AreMoved|AreKept|FullDatabase|OfBrowsers|AfterCrash|OddProfile|TestQueries|Recurring' ./sql
+	CI_REAL_SERVICES=1 go test -tags proof -count=1 -run 'AreMoved|AreKept|FullDatabase|OfBrowsers|AfterCrash|OddProfile|TestQueries' ./sql
 	CI_REAL_SERVICES=1 go test -count=1 -timeout=0 -run '$(WITHOUT_RACE)' ./processor/consume ./processor/ledger \
 		./processor/clickhouse/clickhousetest ./processor/rollup
 	GOGC=400 TRIBUTARY_LIVES=$(LIVES) CI_REAL_SERVICES=1 go test -count=1 -timeout=0 \

@@ -43,7 +43,8 @@ func TestQuestionsOfAnOddProfile(t *testing.T) {
 
 // Views that people ask with tools of their own answer the same with the settings that change what
 // a statement means, one at a time: those tools, and the profiles of users without our roles, set
-// them.
+// them. Under the race detector each view is asked with two or three of them, and each of them is
+// sent.
 func TestViewsOfAnOddProfile(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	seed(t, dsn)
@@ -51,7 +52,12 @@ func TestViewsOfAnOddProfile(t *testing.T) {
 	ask(t, dsn, `INSERT INTO fx_rates (source, currency, date, usd) VALUES ('ecb', 'chf', '2050-06-09', '1.25')`, nil)
 	ask(t, dsn, `INSERT INTO spend (workspace, day, channel, currency, amount)
 		VALUES ('studio', '2050-06-09', 'email', 'chf', 40)`, nil)
-	for _, view := range []string{
+	settings := []string{
+		"aggregate_functions_null_for_empty=1", "empty_result_for_aggregation_by_empty_set=1",
+		"join_default_strictness=ANY", "join_use_nulls=1", "prefer_column_name_to_alias=1",
+		"short_circuit_function_evaluation=disable", "transform_null_in=1",
+	}
+	for i, view := range []string{
 		"people", "sales", "earnings", "reporting_rates(currency = 'eur', source = '')",
 		"spend_shown(workspace = 'studio', from = '2050-06-01 00:00:00', to = '2050-09-01 00:00:00', currency = 'eur', rates = '')",
 	} {
@@ -60,13 +66,12 @@ func TestViewsOfAnOddProfile(t *testing.T) {
 		if want == "" {
 			t.Errorf("%s has no rows", view)
 		}
-		for setting, value := range map[string]string{
-			"join_use_nulls": "1", "join_default_strictness": "ANY", "aggregate_functions_null_for_empty": "1",
-			"empty_result_for_aggregation_by_empty_set": "1", "prefer_column_name_to_alias": "1", "transform_null_in": "1",
-			"short_circuit_function_evaluation": "disable",
-		} {
+		for j, setting := range settings {
+			if race.Enabled && (i+j)%3 != 0 {
+				continue
+			}
 			t.Run(view+"/"+setting, func(t *testing.T) {
-				if got := ask(t, dsn+"?"+setting+"="+value, statement, nil); got != want {
+				if got := ask(t, dsn+"?"+setting, statement, nil); got != want {
 					t.Errorf("%s\nwant\n%s", got, want)
 				}
 			})

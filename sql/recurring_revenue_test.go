@@ -2,13 +2,11 @@ package sql_test
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"tributary/deploy/race"
 	"tributary/sql/sqltest"
 )
 
@@ -37,7 +35,7 @@ func basil(kind string, amount int64, from, to time.Time) string {
 }
 
 // An invoice's lines say how much of it recurs and how often; without them it is guessed from the
-// times between invoices. Under the race detector each is asked in one of the two shapes.
+// times between invoices.
 func TestRecurringRevenueOfLines(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	start := time.Date(2050, 1, 10, 12, 0, 0, 0, time.UTC)
@@ -57,7 +55,7 @@ func TestRecurringRevenueOfLines(t *testing.T) {
 	monthly, yearly := []line{{"regular", 3000, month}}, []line{{"regular", 120000, year}}
 	all := [5]string{"100", "100", "100", "100", "0"} // of a year
 	var stored paidInvoices
-	wants := make(map[string][5]string) // by workspace
+	wants := make(map[string][5]string) // by subscription
 	// The MRR at the ends of January, February, March and December 2050, and of January 2051.
 	for name, tt := range map[string]struct {
 		invoices []invoice
@@ -97,7 +95,7 @@ func TestRecurringRevenueOfLines(t *testing.T) {
 		for shape, write := range map[string]func(string, int64, time.Time, time.Time) string{
 			"before": before, "basil": basil,
 		} {
-			workspace := name + " " + shape
+			subscription := name + " " + shape
 			var paid []paidInvoice
 			for _, in := range tt.invoices {
 				p := paidInvoice{reason: in.reason, at: in.at, net: in.net, unknown: in.lines == nil}
@@ -110,20 +108,15 @@ func TestRecurringRevenueOfLines(t *testing.T) {
 				}
 				paid = append(paid, p)
 			}
-			stored.add(workspace, paid, write("regular", 99, start, month))
-			wants[workspace] = tt.want
+			stored.add(subscription, paid, write("regular", 99, start, month))
+			wants[subscription] = tt.want
 		}
 	}
-	stored.insert(t, dsn)
-	for i, workspace := range slices.Sorted(maps.Keys(wants)) {
-		if race.Enabled && i%4 != 0 && i%4 != 3 { // of each the basil shape comes first
-			continue
-		}
-		want, rows := wants[workspace], recurringRevenue(t, dsn, workspace)
-		for i, n := range []int{0, 1, 2, 11, 12} {
-			if rows[n] != want[i] {
-				t.Errorf("%s: MRR of month %d is %s, want %s", workspace, n+1, rows[n], want[i])
-			}
+	got := stored.mrr(t, dsn)
+	for subscription, want := range wants {
+		rows := got[subscription]
+		if rows := [5]string{rows[0], rows[1], rows[2], rows[11], rows[12]}; rows != want {
+			t.Errorf("%s: MRR %v, want %v", subscription, rows, want)
 		}
 	}
 }
@@ -143,7 +136,7 @@ func TestRecurringRevenueOfPlans(t *testing.T) {
 	month := basil("regular", 3000, day(1, 10), day(2, 10))
 	fee := basil("once", 1000, day(1, 10), day(1, 10))
 	var stored paidInvoices
-	wants := make(map[string][4]string) // by workspace
+	wants := make(map[string][4]string) // by subscription
 	for name, tt := range map[string]struct {
 		invoices []paidInvoice
 		want     [4]string // the MRR at the ends of January to April 2050
@@ -200,10 +193,10 @@ func TestRecurringRevenueOfPlans(t *testing.T) {
 		stored.add(name, tt.invoices, month)
 		wants[name] = tt.want
 	}
-	stored.insert(t, dsn)
+	got := stored.mrr(t, dsn)
 	for name, want := range wants {
-		if got := [4]string(recurringRevenue(t, dsn, name)[:4]); got != want {
-			t.Errorf("%s: MRR %v, want %v", name, got, want)
+		if rows := [4]string(got[name][:4]); rows != want {
+			t.Errorf("%s: MRR %v, want %v", name, rows, want)
 		}
 	}
 }
@@ -273,10 +266,10 @@ func TestRecurringRevenueOfBalances(t *testing.T) {
 		stored.add(name, tt.invoices, basil("regular", 99, day(1), day(2)))
 		wants[name] = tt.want
 	}
-	stored.insert(t, dsn)
+	got := stored.mrr(t, dsn)
 	for name, want := range wants {
-		if got := [4]string(recurringRevenue(t, dsn, name)[:4]); got != want {
-			t.Errorf("%s: MRR %v, want %v", name, got, want)
+		if rows := [4]string(got[name][:4]); rows != want {
+			t.Errorf("%s: MRR %v, want %v", name, rows, want)
 		}
 	}
 }
@@ -293,23 +286,36 @@ type paidInvoice struct {
 	unknown bool   // no event is stored
 }
 
-// paidInvoices are rows that are inserted together: each statement has its price.
-type paidInvoices struct{ entries, events []string }
+// paidInvoices are rows that are inserted together, and whose MRR is asked together: each statement
+// has its price.
+type paidInvoices struct {
+	entries, events []string
+	names           []string // of the subscriptions
+	unpaid          []string // those without a payment, each in a workspace of its own
+}
 
-// add takes the paid invoices of one subscription. other is the line of events that do not count.
-func (p *paidInvoices) add(workspace string, invoices []paidInvoice, other string) {
+// add takes the paid invoices of one subscription, which the affiliate of its name brought. other is
+// the line of events that do not count.
+func (p *paidInvoices) add(name string, invoices []paidInvoice, other string) {
+	p.names = append(p.names, name)
+	workspace, subscription := "paid", fmt.Sprint("sub_", len(p.names))
+	if !slices.ContainsFunc(invoices, func(in paidInvoice) bool { return in.net != "" }) {
+		workspace, p.unpaid = name, append(p.unpaid, name)
+	}
 	for i, in := range invoices {
-		id := fmt.Sprintf("in_%d", i)
+		number := fmt.Sprintf("%d_%d", len(p.names), i)
+		id := "in_" + number
 		if in.net != "" {
-			p.entries = append(p.entries, fmt.Sprintf("('%s', '%d', true, '%s', 'payment', 'pi_%d', '%s', '%s', "+
-				"'sub_1', '%s', 'usd', %d, %s, 'booked', 1)",
-				workspace, i, in.at.Format(time.DateOnly), i, id, in.at.Format(time.DateTime), in.reason,
+			p.entries = append(p.entries, fmt.Sprintf("('%s', '%s', true, '%s', 'payment', 'pi_%[2]s', '%[4]s', '%[5]s', "+
+				"'%[6]s', '%[7]s', '%[8]s', 'usd', %[9]d, %[10]s, 'booked', 1)",
+				workspace, number, in.at.Format(time.DateOnly), id, in.at.Format(time.DateTime), subscription, name, in.reason,
 				max(in.amount, 1), in.net))
 		}
 		event := func(event string, live bool, status, lines string) string {
-			return fmt.Sprintf(`('%s', '%s_%d', 'invoice.updated', %v, '2050-02-01 00:00:00', '{"data":{"object":{"object":`+
+			text := fmt.Sprintf(`('%s', '%s_%s', 'invoice.updated', %v, '2050-02-01 00:00:00', '{"data":{"object":{"object":`+
 				`"invoice","id":%q,"status":%q,"billing_reason":%q,"lines":{"object":"list","data":[%s],"has_more":%v}%s}}}')`,
-				workspace, event, i, live, id, status, in.reason, lines, in.more, in.whole)
+				workspace, event, number, live, id, status, in.reason, lines, in.more, in.whole)
+			return strings.ReplaceAll(text, `"sub_1"`, `"`+subscription+`"`)
 		}
 		if !in.unknown {
 			p.events = append(p.events, event("evt_paid", true, "paid", strings.Join(in.lines, ",")),
@@ -321,7 +327,7 @@ func (p *paidInvoices) add(workspace string, invoices []paidInvoice, other strin
 func (p *paidInvoices) insert(t *testing.T, dsn string) {
 	t.Helper()
 	ask(t, dsn, "INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, "+
-		"subscription_id, billing_reason, currency, amount, net_usd, status, version) VALUES "+
+		"subscription_id, affiliate_id, billing_reason, currency, amount, net_usd, status, version) VALUES "+
 		strings.Join(p.entries, ", "), nil)
 	ask(t, dsn, "INSERT INTO stripe_events (workspace, event_id, type, livemode, created, body) VALUES "+
 		strings.Join(p.events, ", "), nil)
@@ -372,14 +378,33 @@ func TestRecurringRevenueWithoutMidnight(t *testing.T) {
 	}
 }
 
-// recurringRevenue returns the MRR at the ends of January 2050 to January 2051.
-func recurringRevenue(t *testing.T, dsn, workspace string) []string {
+// mrr inserts the rows, and returns the MRR of each subscription at the ends of January 2050 to
+// January 2051.
+func (p *paidInvoices) mrr(t *testing.T, dsn string) map[string][]string {
+	t.Helper()
+	p.insert(t, dsn)
+	mrr := recurringRevenue(t, dsn, "paid", "affiliate")
+	for _, workspace := range p.unpaid {
+		mrr[workspace] = recurringRevenue(t, dsn, workspace, "")[""]
+	}
+	for _, name := range p.names {
+		if len(mrr[name]) != 13 {
+			t.Fatalf("%s has the MRR of %d months", name, len(mrr[name]))
+		}
+	}
+	return mrr
+}
+
+// recurringRevenue returns the MRR at the ends of the months by the name of the dimension.
+func recurringRevenue(t *testing.T, dsn, workspace, dimension string) map[string][]string {
 	t.Helper()
 	got := ask(t, dsn, question(t, "recurring_revenue").Text+" FORMAT TSV", map[string]string{"workspace": workspace,
-		"livemode": "true", "from": "2050-01-01 00:00:00", "to": "2051-02-01 00:00:00", "timezone": "UTC", "dimension": ""})
-	var mrr []string
+		"livemode": "true", "from": "2050-01-01 00:00:00", "to": "2051-02-01 00:00:00", "timezone": "UTC",
+		"dimension": dimension})
+	mrr := make(map[string][]string)
 	for row := range strings.Lines(got) {
-		mrr = append(mrr, strings.Split(row, "\t")[2])
+		cells := strings.Split(row, "\t")
+		mrr[cells[1]] = append(mrr[cells[1]], cells[2])
 	}
 	return mrr
 }
