@@ -71,7 +71,7 @@ const accessibility = `(() => {
 // Every section can be read and used by who sees little, hears the page, or holds a phone.
 func TestPageAccessibility(t *testing.T) {
 	v := newVisitor(t, "reach.example", "")
-	seedStudio(t, dashboardOf(t, v))
+	studioOf(t, v)
 	summer := "https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31&is.device=&section="
 	for _, section := range strings.Fields(
 		"overview affiliates links campaigns audience funnel models cohorts sales earnings health") {
@@ -132,7 +132,7 @@ func (v *visitor) wide(t *testing.T, width int64) {
 // Everything can be done by keys alone.
 func TestPageKeyboard(t *testing.T) {
 	v := newVisitor(t, "keys.example", "")
-	seedStudio(t, dashboardOf(t, v))
+	studioOf(t, v)
 	v.open("https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31")
 	v.answered()
 	press := func(keys ...string) {
@@ -230,7 +230,7 @@ func TestPageKeyboard(t *testing.T) {
 // figures arrive (cumulative layout shift below 0.05; the web's own limit is 0.1).
 func TestPageWeight(t *testing.T) {
 	v := newVisitor(t, "weight.example", "")
-	seedStudio(t, dashboardOf(t, v))
+	studioOf(t, v)
 	for _, width := range []int64{1280, 390} {
 		v.wide(t, width)
 		v.open("https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31")

@@ -9,12 +9,14 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"tributary/deploy/local/chdb/chdbtest"
 	store "tributary/processor/clickhouse"
 	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/consume"
@@ -48,6 +50,20 @@ func serveDashboard(t *testing.T, v *visitor, host, dsn string) {
 	}
 	t.Cleanup(func() { d.Close() })
 	v.handle(host, d.ServeHTTP)
+}
+
+// studioFilled is for the database that the tests of the studio's figures share; none of them writes.
+var studioFilled sync.Once
+
+// studioOf serves the page over the studio on the visitor's site.
+func studioOf(t *testing.T, v *visitor) {
+	t.Helper()
+	dsn := chdbtest.Address(t) + "/studio"
+	studioFilled.Do(func() {
+		sqltest.Fill(t, dsn)
+		seedStudio(t, dsn)
+	})
+	serveDashboard(t, v, v.host, dsn)
 }
 
 // seedStudio fills in the three months of a small studio whose figures are counted by hand in
@@ -134,7 +150,7 @@ const catchFile = `URL.createObjectURL = (b) => { b.text().then((t) => { window.
 // What was counted by hand is on the page, in any filter, currency and time zone.
 func TestPageFigures(t *testing.T) {
 	v := newVisitor(t, "figures.example", "")
-	seedStudio(t, dashboardOf(t, v))
+	studioOf(t, v)
 	summer := "https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31"
 	v.open(summer)
 	for metric, want := range map[string]string{"net": "$257.00", "clicks": "4", "leads": "2",
@@ -183,7 +199,7 @@ func TestPageFigures(t *testing.T) {
 // Every section answers, and every control does what it says.
 func TestPageControls(t *testing.T) {
 	v := newVisitor(t, "controls.example", "")
-	seedStudio(t, dashboardOf(t, v))
+	studioOf(t, v)
 	summer := "https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31"
 	v.open(summer)
 	v.answered()
@@ -316,7 +332,7 @@ func TestPageControls(t *testing.T) {
 // The chart and the cohorts are files, too, with all digits.
 func TestPageFiles(t *testing.T) {
 	v := newVisitor(t, "files.example", "")
-	seedStudio(t, dashboardOf(t, v))
+	studioOf(t, v)
 	summer := "https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31"
 	v.open(summer + "&timezone=Asia/Kolkata")
 	v.exec(catchFile)
@@ -378,7 +394,7 @@ func TestPageCutLists(t *testing.T) {
 // reader comes back to it.
 func TestPageKeepsOrder(t *testing.T) {
 	v := newVisitor(t, "order.example", "")
-	seedStudio(t, dashboardOf(t, v))
+	studioOf(t, v)
 	v.open("https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31&section=sales")
 	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "9")
 	v.press("table.sales thead button", "Amount")
@@ -407,7 +423,7 @@ func TestPageKeepsOrder(t *testing.T) {
 // Where filters do not reach the figures the page says so, and a name there leads to where they do.
 func TestPageBeyondFilters(t *testing.T) {
 	v := newVisitor(t, "beyond.example", "")
-	seedStudio(t, dashboardOf(t, v))
+	studioOf(t, v)
 	summer := "https://" + v.host + "/?workspace=studio&range=custom&from=2050-06-01&to=2050-08-31&section="
 	const notes = `[...document.querySelectorAll("#blocks .note")].map(n => n.textContent)`
 	for filters, want := range map[string]string{
@@ -491,7 +507,7 @@ func TestPageOfNothing(t *testing.T) {
 // An address says whose figures it shows, and what is not the workspace's own.
 func TestPageAddresses(t *testing.T) {
 	v := newVisitor(t, "addresses.example", "")
-	seedStudio(t, dashboardOf(t, v))
+	studioOf(t, v)
 	v.open("https://" + v.host + "/")
 	v.shows(`location.search`, "?range=30d&workspace=default")
 	v.want(`[...document.querySelectorAll("#sections a")].slice(0, 2).map(a => a.getAttribute("href"))`,
