@@ -171,7 +171,7 @@ func rowsOfBlock(t *testing.T, text string) string {
 	}
 	rounds := 40
 	if race.Enabled {
-		rounds = 4
+		rounds = 3
 	}
 	for round := range rounds {
 		order := make([]int, 0, 2*len(s.steps))
@@ -194,6 +194,9 @@ func rowsOfBlock(t *testing.T, text string) string {
 		permute(slices.Clone(written), 0, compare)
 	}
 	for i := range s.steps {
+		if race.Enabled && i%4 != (len(s.steps)-1)%4 { // the last step, and every fourth before it
+			continue
+		}
 		for _, loses := range []string{"facts", "names"} {
 			if got, _ := s.crash(table, i, loses); got != want {
 				t.Fatalf("step %d, of which the %s were lost at first, gives other rows:\n%s\nthan as written:\n%s",
