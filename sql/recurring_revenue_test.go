@@ -294,8 +294,8 @@ type paidInvoices struct {
 	unpaid          []string // those without a payment, each in a workspace of its own
 }
 
-// add takes the paid invoices of one subscription, which the affiliate of its name brought. other is
-// the line of events that do not count.
+// add takes the paid invoices of one subscription, which the affiliate of its name brought. other
+// is the line of events that do not count.
 func (p *paidInvoices) add(name string, invoices []paidInvoice, other string) {
 	p.names = append(p.names, name)
 	workspace, subscription := "paid", fmt.Sprint("sub_", len(p.names))
@@ -306,14 +306,15 @@ func (p *paidInvoices) add(name string, invoices []paidInvoice, other string) {
 		number := fmt.Sprintf("%d_%d", len(p.names), i)
 		id := "in_" + number
 		if in.net != "" {
-			p.entries = append(p.entries, fmt.Sprintf("('%s', '%s', true, '%s', 'payment', 'pi_%[2]s', '%[4]s', '%[5]s', "+
-				"'%[6]s', '%[7]s', '%[8]s', 'usd', %[9]d, %[10]s, 'booked', 1)",
-				workspace, number, in.at.Format(time.DateOnly), id, in.at.Format(time.DateTime), subscription, name, in.reason,
-				max(in.amount, 1), in.net))
+			p.entries = append(p.entries, fmt.Sprintf("('%s', '%s', true, '%s', 'payment', 'pi_%[2]s', '%[4]s', "+
+				"'%[5]s', '%[6]s', '%[7]s', '%[8]s', 'usd', %[9]d, %[10]s, 'booked', 1)",
+				workspace, number, in.at.Format(time.DateOnly), id, in.at.Format(time.DateTime), subscription, name,
+				in.reason, max(in.amount, 1), in.net))
 		}
 		event := func(event string, live bool, status, lines string) string {
-			text := fmt.Sprintf(`('%s', '%s_%s', 'invoice.updated', %v, '2050-02-01 00:00:00', '{"data":{"object":{"object":`+
-				`"invoice","id":%q,"status":%q,"billing_reason":%q,"lines":{"object":"list","data":[%s],"has_more":%v}%s}}}')`,
+			text := fmt.Sprintf(`('%s', '%s_%s', 'invoice.updated', %v, '2050-02-01 00:00:00', '{"data":{"object":`+
+				`{"object":"invoice","id":%q,"status":%q,"billing_reason":%q,"lines":`+
+				`{"object":"list","data":[%s],"has_more":%v}%s}}}')`,
 				workspace, event, number, live, id, status, in.reason, lines, in.more, in.whole)
 			return strings.ReplaceAll(text, `"sub_1"`, `"`+subscription+`"`)
 		}

@@ -159,8 +159,8 @@ var programmeCalls = map[string]programme{
 	"promotekit": {`/promotekit.js`, `promotekit.refer("a@b.example").then(() => window.asked = "yes")`, `asked`, `promotekit_referral`},
 }
 
-// programmes returns those that the nth test plays: all, and under the race detector two, other ones
-// than the tests before it.
+// programmes returns those that the nth test plays: all, and under the race detector two, other
+// ones than the test before it.
 func programmes(n int) iter.Seq2[string, programme] {
 	return func(yield func(string, programme) bool) {
 		for i, name := range slices.Sorted(maps.Keys(programmeCalls)) {

@@ -61,8 +61,9 @@ func (b *books) rules(text string) {
 	}
 }
 
-// entry books one entry, at the next question or closing: "id version kind sale customer time affiliate program net", and behind
-// these what products have of it, such as "course=60 =40"; - is empty.
+// entry books one entry before the next question or closing: "id version kind sale customer time
+// affiliate program net", and behind these what products have of it, such as "course=60 =40"; - is
+// empty.
 func (b *books) entry(line string) {
 	b.Helper()
 	f := strings.Fields(line)
@@ -81,12 +82,12 @@ func (b *books) entry(line string) {
 		product, net, _ := strings.Cut(part, "=")
 		products, nets = append(products, "'"+product+"'"), append(nets, net)
 	}
-	b.entries = append(b.entries, fmt.Sprintf(`('shop', '%s', %s, true, toDate('%s'), '%s', '%[1]s', '%[5]s', '%[6]s', '%[3]s',
-			'%[7]s', '%[8]s', '%[9]s', 'eur', 1, %[10]s, [%[11]s], [%[12]s], 'booked')`, f[0], f[1], at, f[2], f[3], f[4], f[6],
-		f[7], rule, f[8], strings.Join(products, ","), strings.Join(nets, ",")))
+	b.entries = append(b.entries, fmt.Sprintf(`('shop', '%s', %s, true, toDate('%s'), '%s', '%[1]s', '%[5]s', '%[6]s',
+			'%[3]s', '%[7]s', '%[8]s', '%[9]s', 'eur', 1, %[10]s, [%[11]s], [%[12]s], 'booked')`, f[0], f[1], at, f[2],
+		f[3], f[4], f[6], f[7], rule, f[8], strings.Join(products, ","), strings.Join(nets, ",")))
 }
 
-// book inserts the entries: one insert costs the engine as much as the other.
+// book inserts the entries: many cost the engine as much as one.
 func (b *books) book() {
 	b.Helper()
 	if len(b.entries) == 0 {
