@@ -52,7 +52,7 @@ func serveDashboard(t *testing.T, v *visitor, host, dsn string) {
 	v.handle(host, d.ServeHTTP)
 }
 
-// studioFilled is of the database that the tests of the studio's figures share: none of them writes.
+// studioFilled is of the database that tests of the studio's figures share: none of them writes.
 var studioFilled sync.Once
 
 // studioOf serves the page over the studio on the visitor's site.
