@@ -151,7 +151,8 @@ func (m *marks) finish(generation int, done, again []clickhouse.Deferred) {
 	m.finished = append(m.finished, finished{time.Now(), again})
 }
 
-// toDoAgain returns the requests of what may be lost: until finish is called for each.
+// toDoAgain returns the requests of what may be lost. A request is returned until finish is called
+// for it.
 func (m *marks) toDoAgain() []clickhouse.Deferred {
 	m.mu.Lock()
 	defer m.mu.Unlock()

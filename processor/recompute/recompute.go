@@ -189,8 +189,8 @@ func (r *Recomputer) recompute(ctx context.Context, workspace string, changed, n
 	return touched, r.bookAll(ctx, workspace, names, touched)
 }
 
-// bookAll books sales and leads, some at a time, and then the other sales of buyers whose first
-// sale proved earlier by that. names may remember what it was asked before.
+// bookAll books sales and leads, chunkSize at a time, and then all sales of the buyers whose first
+// sale is an earlier one than was known. names may have its earlier answers in memory.
 func (r *Recomputer) bookAll(ctx context.Context, workspace string, names identity.Edges,
 	touched []identity.Node) error {
 	var firstSales []identity.Edge
