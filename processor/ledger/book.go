@@ -80,7 +80,8 @@ func (k *Evidence) open(groups [][]identity.Node, near int) []*books {
 	return list
 }
 
-// book computes the rows of all groups, in the room behind an empty slice while it suffices.
+// book computes the rows of all groups and appends them to empty, a slice of length 0 whose array
+// is used again.
 func (b *books) book(empty []Entry) []Entry {
 	b.entries = empty
 	for _, p := range b.payments() {

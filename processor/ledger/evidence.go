@@ -37,9 +37,9 @@ type Evidence struct {
 	near map[identity.Node][]identity.Node // by hour
 }
 
-// HoursNear returns the hours in which there may be what belongs to one of the objects: for a
-// payment hours of invoices, for an invoice hours of payments, also under the other ids of the
-// customer.
+// HoursNear returns the hours to search for the other side of payments and invoices: for a payment
+// hours of the customer's invoices, for an invoice hours of the customer's payments. A customer
+// with several ids is searched under each of them.
 func (k *Evidence) HoursNear(objects []identity.Node) []identity.Node {
 	var hours []identity.Node
 	for _, n := range objects {
