@@ -63,8 +63,8 @@ var (
 	toSales = within("target", identity.Object, identity.Movement, identity.Dispute, identity.Lead)
 )
 
-// edges returns all edges of the sales and leads among the nodes, those of shared names that fulfil
-// a condition, and what was reported first.
+// edges returns the edges of the nodes: of sales and leads all of them; of names that several sales
+// may share, those that fulfil the condition, and those that were reported first (FirstNames).
 func (s *Store) edges(ctx context.Context, workspace string, nodes []identity.Node, condition string) ([]identity.Edge,
 	error) {
 	var own, shared []identity.Node
