@@ -135,9 +135,9 @@ var fromRecords = map[string]string{
 // whose rows are computed from others.
 func (f Finding) Repairable() bool { return f.What != "unexplained" || fromRecords[f.Table] == "" }
 
-// firstStays are the tables whose version begins with the inverse of received_at. Where Kafka has
-// all records, none of them explains a greater version. (That of a click is compared by its
-// columns.)
+// firstStays are the tables in which the row that was received first stays: their version begins
+// with the inverse of received_at. Where Kafka has all records, a row of a greater version than
+// theirs comes from none of them. Clicks are not listed: they are compared by their columns.
 var firstStays = []string{"page_views", "stripe_events", "facts", "leads"}
 
 // unrecorded returns the rows received in [since, until) that handling the records again did not
