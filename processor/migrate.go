@@ -68,12 +68,8 @@ func (c *migrateCommand) Run(ctx context.Context, log *slog.Logger) error {
 	} else if newer != "" {
 		log.Warn(newer)
 	}
-	switch {
-	case c.Workspaces == "":
+	if c.Workspaces == "" {
 		return nil
-	case on.Kind == sql.Cluster && retention.Shortest(workspaces) > 0:
-		return errors.New("retention_days is not put in force on sharded tables " +
-			"(hint: ALTER TABLE … ON CLUSTER … MODIFY COLUMN … TTL, as sql/PRIVACY.md lists the columns)")
 	}
 	store, err := c.open(ctx, log)
 	if err != nil {

@@ -115,14 +115,14 @@ func (r rendering) onCluster() string {
 }
 
 // sharded reports whether the layout divides a table's rows among shards.
-func (r rendering) sharded(table string) bool {
-	return r.Kind == Cluster && shardingKey(bare(table)) != ""
+func (l Layout) sharded(table string) bool {
+	return l.Kind == Cluster && shardingKey(bare(table)) != ""
 }
 
-// stored returns the name of the table that holds the rows: of a sharded one NAME_local, on which
-// the Distributed table NAME stands.
-func (r rendering) stored(table string) string {
-	if !r.sharded(table) {
+// Stored returns the name of the table that holds a table's rows, and keeps its columns' TTLs: of a
+// sharded one NAME_local, on which the Distributed table NAME stands.
+func (l Layout) Stored(table string) string {
+	if !l.sharded(table) {
 		return table
 	}
 	if strings.HasSuffix(table, "`") {
@@ -138,7 +138,7 @@ func (r rendering) local(text string, pattern *regexp.Regexp) string {
 		masked = mask(text)
 	}
 	for _, at := range slices.Backward(pattern.FindAllStringSubmatchIndex(masked, -1)) {
-		text = text[:at[2]] + r.stored(text[at[2]:at[3]]) + text[at[3]:]
+		text = text[:at[2]] + r.Stored(text[at[2]:at[3]]) + text[at[3]:]
 	}
 	return text
 }
@@ -152,7 +152,7 @@ func (r rendering) distributed(table string) string {
 	}
 	return fmt.Sprintf("CREATE OR REPLACE TABLE %s%s AS %s\nENGINE = Distributed('%s', '%s', '%s', %s)",
 		table, r.onCluster(),
-		r.stored(table), literal(r.Cluster), literal(of), literal(bare(r.stored(table))), shardingKey(bare(table)))
+		r.Stored(table), literal(r.Cluster), literal(of), literal(bare(r.Stored(table))), shardingKey(bare(table)))
 }
 
 func (r rendering) table() ([]string, error) {
@@ -173,9 +173,9 @@ func (r rendering) table() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	head := strings.TrimSuffix(r.text[:at[3]], table) + r.stored(table) + r.onCluster()
+	head := strings.TrimSuffix(r.text[:at[3]], table) + r.Stored(table) + r.onCluster()
 	if as != "" {
-		head += " AS " + r.stored(as)
+		head += " AS " + r.Stored(as)
 	} else if rest == r.text[at[1]:] {
 		return nil, fmt.Errorf("%s has no engine: %w", table, ErrNotRendered)
 	}
@@ -263,7 +263,7 @@ func (r rendering) alter() ([]string, error) {
 		}
 		return []string{r.text[:at[3]] + r.onCluster() + r.qualified(r.local(rest, source))}, nil
 	}
-	statements := []string{"ALTER TABLE " + r.stored(table) + r.onCluster() + r.local(rest, source)}
+	statements := []string{"ALTER TABLE " + r.Stored(table) + r.onCluster() + r.local(rest, source)}
 	if changesColumn.MatchString(mask(rest)) {
 		statements = append(statements, r.distributed(table))
 	}
@@ -280,7 +280,7 @@ func (r rendering) rows() ([]string, error) {
 	if !r.sharded(table) {
 		return []string{r.text}, nil
 	}
-	return []string{r.text[:at[2]] + r.stored(table) + r.onCluster() + r.text[at[3]:]}, nil
+	return []string{r.text[:at[2]] + r.Stored(table) + r.onCluster() + r.text[at[3]:]}, nil
 }
 
 func (r rendering) drop() ([]string, error) {
@@ -291,7 +291,7 @@ func (r rendering) drop() ([]string, error) {
 	table := r.text[at[2]:at[3]]
 	statements := []string{r.text[:at[3]] + r.onCluster() + r.text[at[3]:]}
 	if r.sharded(table) {
-		statements = append(statements, r.text[:at[2]]+r.stored(table)+r.onCluster()+r.text[at[3]:])
+		statements = append(statements, r.text[:at[2]]+r.Stored(table)+r.onCluster()+r.text[at[3]:])
 	}
 	return statements, nil
 }
@@ -308,7 +308,7 @@ func (r rendering) exchange() ([]string, error) {
 	if r.Kind == ReplicatedDatabase && databaseOf(a) != databaseOf(b) {
 		return nil, fmt.Errorf("a Replicated database exchanges no table with another database: %w", ErrNotRendered)
 	}
-	statements := []string{"EXCHANGE TABLES " + r.stored(a) + " AND " + r.stored(b) + r.onCluster()}
+	statements := []string{"EXCHANGE TABLES " + r.Stored(a) + " AND " + r.Stored(b) + r.onCluster()}
 	if r.sharded(a) { // they may differ in columns
 		statements = append(statements, r.distributed(a), r.distributed(b))
 	}

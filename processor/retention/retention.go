@@ -112,6 +112,10 @@ func Differs(ctx context.Context, store *clickhouse.Store, workspaces []schemas.
 // statements returns what changes the tables that are not as the workspaces say.
 func statements(ctx context.Context, store *clickhouse.Store, workspaces []schemas.Workspace) (map[string]string,
 	error) {
+	layout, err := store.Layout(ctx)
+	if err != nil {
+		return nil, err
+	}
 	found := make(map[string]string)
 	for table, columns := range Columns {
 		ttl := expression(table, workspaces)
@@ -136,7 +140,7 @@ func statements(ctx context.Context, store *clickhouse.Store, workspaces []schem
 			}
 			return nil
 		}, `SELECT create_table_query, formatQuerySingleLine(?) FROM system.tables
-WHERE database = currentDatabase() AND name = ?`, "SELECT "+cmp.Or(ttl, "1"), table)
+WHERE database = currentDatabase() AND name = ?`, "SELECT "+cmp.Or(ttl, "1"), layout.Stored(table))
 		if err != nil {
 			return nil, err
 		}
