@@ -13,9 +13,16 @@ import (
 // leaseTable is the table of the one row that says who migrates.
 const leaseTable = "migration_lease"
 
-// leaseFor is how long a lease holds without being renewed. A process that dies keeps others from
-// migrating for that long.
-const leaseFor = time.Minute
+const (
+	// leaseFor is how long a lease holds without being renewed. A process that dies keeps others from
+	// migrating for that long.
+	leaseFor = time.Minute
+	// renewEvery is how often it is renewed, and also how long before its end its owner stops, if it
+	// cannot be: the clocks of the servers may differ by as much.
+	renewEvery = leaseFor / 6
+	// retryAfter is how long after a renewal that failed the next one is tried.
+	retryAfter = time.Second
+)
 
 // ErrLeased is returned while another process migrates the database.
 var ErrLeased = errors.New("another process migrates this database (hint: wait until it is done; the lease of one " +
@@ -26,6 +33,7 @@ var ErrLeased = errors.New("another process migrates this database (hint: wait u
 type lease struct {
 	db    *sql.DB
 	owner string
+	taken time.Time // when the statement was sent that took it
 }
 
 // takeLease returns a lease and a context that ends when it is lost. The table must exist.
@@ -36,8 +44,17 @@ type lease struct {
 //     of another owner, and deletes nothing;
 //  2. both insert: with keeper_map_strict_mode an insert of a key that is there fails, so one of them
 //     has the lease and the other an error.
+//
+// An owner that cannot renew its lease, or that was frozen meanwhile, stops before another process
+// may take it: it counts from before the statement that renewed it last, and stops ten seconds early.
+// Its context ends then, so that it sends no further statement. One that it has sent may go on in
+// ClickHouse, as may one for every server that waits in Keeper's queue, while the next owner executes
+// the same migration from its begin. That does no harm to statements that do none where they were
+// executed before; only an EXCHANGE that is executed so late may exchange what the next owner has
+// just made. So whoever runs a migration anew after a lost lease waits until no statement of the old
+// one is in system.processes and system.distributed_ddl_queue.
 func takeLease(ctx context.Context, db *sql.DB) (_ *lease, held context.Context, err error) {
-	l := &lease{db, rand.Text()}
+	l := &lease{db: db, owner: rand.Text()}
 	var before string
 	var expired bool
 	err = db.QueryRowContext(ctx, "SELECT owner, until < now64(3) FROM "+leaseTable+" WHERE key = 'migrate'").Scan(&before,
@@ -53,6 +70,7 @@ func takeLease(ctx context.Context, db *sql.DB) (_ *lease, held context.Context,
 			return nil, nil, fmt.Errorf("end an expired lease: %w", err)
 		}
 	}
+	l.taken = time.Now()
 	_, err = db.ExecContext(ctx, fmt.Sprintf("INSERT INTO %s SETTINGS keeper_map_strict_mode = 1 "+
 		"SELECT 'migrate', '%s', now64(3) + INTERVAL %d SECOND", leaseTable, l.owner, int(leaseFor.Seconds())))
 	if err != nil && strings.Contains(err.Error(), "Node exists") { // Keeper's words
@@ -66,17 +84,35 @@ func takeLease(ctx context.Context, db *sql.DB) (_ *lease, held context.Context,
 	return l, held, nil
 }
 
-// renew prolongs the lease until its context ends, and ends the context when that fails.
+// renew prolongs the lease until its context ends, and ends the context when another process has the
+// lease, or may soon have it.
 func (l *lease) renew(ctx context.Context, lose context.CancelCauseFunc) {
-	for {
+	const holds = leaseFor - renewEvery
+	end := l.taken.Add(holds)
+	lost := errors.New("it was not renewed in time")
+	for wait := renewEvery; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(leaseFor / 6):
+		case <-time.After(min(wait, time.Until(end))):
 		}
-		if err := l.prolong(ctx); err != nil {
+		sent := time.Now()
+		if !sent.Before(end) {
+			lose(fmt.Errorf("the lease is lost: %w (hint: run it again when Keeper answers and system.processes has no "+
+				"statement of this one)", lost))
+			return
+		}
+		tried, cancel := context.WithDeadline(ctx, end)
+		err := l.prolong(tried)
+		cancel()
+		switch {
+		case err == nil:
+			end, wait = sent.Add(holds), renewEvery
+		case errors.Is(err, ErrLeased):
 			lose(fmt.Errorf("the lease is lost: %w", err))
 			return
+		default:
+			lost, wait = err, retryAfter
 		}
 	}
 }

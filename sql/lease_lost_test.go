@@ -15,8 +15,9 @@ import (
 // keeperless is a ClickHouse whose Keeper goes away while it migrates. (The embedded engine has no
 // Keeper at all.)
 type keeperless struct {
-	create error // of a KeeperMap table
-	renew  error // of a lease
+	create error        // of a KeeperMap table
+	renew  func() error // a lease; nil: it is
+	done   func() bool  // whether the migration is; nil: never
 }
 
 func (k *keeperless) Connect(context.Context) (driver.Conn, error) { return k, nil }
@@ -27,22 +28,33 @@ func (k *keeperless) Begin() (driver.Tx, error)                    { return k, n
 func (k *keeperless) Commit() error                                { return nil }
 func (k *keeperless) Rollback() error                              { return nil }
 
-// ExecContext never ends a statement of a migration, as one that waits for another server.
+// ExecContext ends no statement of a migration before it is done, as one that waits for another server.
 func (k *keeperless) ExecContext(ctx context.Context, statement string, _ []driver.NamedValue) (driver.Result, error) {
 	switch {
 	case strings.Contains(statement, "ENGINE = KeeperMap"):
 		return driver.ResultNoRows, k.create
 	case strings.Contains(statement, "UPDATE until"):
-		return nil, k.renew
+		if k.renew != nil {
+			return driver.ResultNoRows, k.renew()
+		}
+		return driver.ResultNoRows, nil
 	case strings.Contains(statement, leaseTable):
 		return driver.ResultNoRows, nil
 	}
-	<-ctx.Done()
-	return nil, ctx.Err()
+	for k.done == nil || !k.done() {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+	return driver.ResultNoRows, nil
 }
 
 func (k *keeperless) QueryContext(_ context.Context, query string, _ []driver.NamedValue) (driver.Rows, error) {
 	switch {
+	case strings.Contains(query, "count() > 0 FROM "+leaseTable):
+		return &answer{1, [][]driver.Value{{true}}}, nil
 	case strings.Contains(query, leaseTable):
 		return &answer{columns: 2}, nil
 	case strings.Contains(query, "SELECT tstamp"):
@@ -83,7 +95,7 @@ func TestMigrateSaysWhatKeeperSaid(t *testing.T) {
 	}{
 		"is away at the start": {&keeperless{create: lost}, lost, "create the tables of versions", false},
 		"is not configured":    {&keeperless{create: disabled}, disabled, "create the tables of versions", true},
-		"is away later":        {&keeperless{renew: lost}, lost, "the lease is lost", false},
+		"is away later":        {&keeperless{renew: func() error { return lost }}, lost, "the lease is lost", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -96,5 +108,61 @@ func TestMigrateSaysWhatKeeperSaid(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Keeper may be away for a while: the lease is renewed when it is back. Who cannot renew it in time
+// stops ten seconds before another process may take it.
+func TestLeaseIsRenewedUntilItsEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		away, until time.Duration // since the migration began
+		ends        time.Duration // 0: the migration is done
+	}{
+		"for a moment":         {15 * time.Second, 25 * time.Second, 0},
+		"for most of a lease":  {11 * time.Second, 58 * time.Second, 0},
+		"for longer, at once":  {0, time.Hour, 50 * time.Second},
+		"for longer, later":    {95 * time.Second, time.Hour, 140 * time.Second},
+		"back when it is late": {35 * time.Second, 81 * time.Second, 80 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				lost := errors.New("code: 999, message: Coordination error: Connection loss")
+				db := sql.OpenDB(&keeperless{
+					renew: func() error {
+						if since := time.Since(began); since >= c.away && since < c.until {
+							return lost
+						}
+						return nil
+					},
+					done: func() bool { return time.Since(began) > 3*time.Minute },
+				})
+				defer db.Close()
+				l, held, err := Layout{Kind: ReplicatedDatabase, Database: "default"}.prepare(t.Context(), db)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, err = db.ExecContext(held, "INSERT INTO a SELECT * FROM b")
+				if took := time.Since(began); c.ends == 0 && err != nil || c.ends > 0 && (!errors.Is(context.Cause(held), lost) ||
+					took < c.ends-time.Second || took > c.ends) {
+					t.Errorf("after %s: %v, %v", took, err, context.Cause(held))
+				}
+				if err := l.end(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// A process that was frozen for longer than its lease holds does not ask whether another has it: it
+// stops at once.
+func TestFrozenOwnerStops(t *testing.T) {
+	ended := make(chan error, 1)
+	l := &lease{db: sql.OpenDB(&keeperless{}), owner: "frozen", taken: time.Now().Add(-leaseFor)}
+	defer l.db.Close()
+	l.renew(t.Context(), func(err error) { ended <- err })
+	if err := <-ended; !strings.Contains(err.Error(), "the lease is lost") {
+		t.Error(err)
 	}
 }

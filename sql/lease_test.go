@@ -76,7 +76,7 @@ func TestKeeper(t *testing.T) {
 		if err := got[0].prolong(t.Context()); err != nil {
 			t.Errorf("the owner cannot prolong: %v", err)
 		}
-		if err := (&lease{db, "another"}).prolong(t.Context()); !errors.Is(err, ErrLeased) {
+		if err := (&lease{db: db, owner: "another"}).prolong(t.Context()); !errors.Is(err, ErrLeased) {
 			t.Errorf("another prolongs: %v", err)
 		}
 		if err := got[0].end(t.Context()); err != nil {
