@@ -151,6 +151,15 @@ func (s *unasked) InsertEdges(ctx context.Context, rows []clickhouse.EdgeRow) er
 
 func (s *unasked) InsertDeferred(context.Context, []clickhouse.Deferred) error { return nil }
 
+// forgetful is a Store to which no processor says that what it booked in the background is to be
+// booked again, should it be lost.
+type forgetful struct{ *client }
+
+func (s *forgetful) InsertDeferred(ctx context.Context, rows []clickhouse.Deferred) error {
+	return s.client.InsertDeferred(ctx, slices.DeleteFunc(slices.Clone(rows),
+		func(r clickhouse.Deferred) bool { return r.Wait > 0 && !r.Done && s.p.name != commandName }))
+}
+
 // breakable are the rules, each as it is when it is broken.
 var breakable = []broken{
 	{name: "offsets are committed before the rows are acknowledged", wrapHandler: func(_ *processor,
@@ -192,6 +201,8 @@ var breakable = []broken{
 		}
 		return c
 	}},
+	{name: "what is booked in the background is not asked for again",
+		wrapStore: func(c *client) recompute.Store { return &forgetful{c} }},
 	{name: "what other entries have now is not taken back", wrapStore: entries(func(rows []ledger.Entry) []ledger.Entry {
 		return slices.DeleteFunc(rows, func(e ledger.Entry) bool { return e.Amount == 0 })
 	})},

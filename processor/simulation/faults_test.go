@@ -139,6 +139,7 @@ func drawVanishing(rng *rand.Rand, l layout) []fault {
 		"leads"}[rng.IntN(5)], trouble: vanishes, skip: rng.IntN(4), hits: 1, delay: away, lost: 59 * time.Second}
 	if rng.IntN(2) == 0 {
 		s.table, s.skip, s.restart = "ledger", rng.IntN(20), time.Duration(1+rng.IntN(300))*100*time.Millisecond
+		s.death = s.restart / 4
 	}
 	f := statement(s)
 	begin := f.do

@@ -147,7 +147,9 @@ func (r *run) process(ctx context.Context, p *processor) {
 		group.Go(func() error { return recomputer.Mark(ctx) })
 	}
 	group.Go(func() error { return recomputer.Sweep(ctx, sweep) })
-	group.Go(func() error { return recomputer.Background(ctx, r.background) })
+	group.Go(func() error {
+		return recomputer.Background(context.WithValue(ctx, inBackground{}, true), r.background)
+	})
 	err := group.Wait()
 	switch {
 	case err != nil && !errors.Is(err, errKilled):

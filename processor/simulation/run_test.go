@@ -115,7 +115,7 @@ func simulated(t *testing.T, seed uint64, b broken) (violations []string, log st
 		r.members, r.static = 1+draw.IntN(3), draw.IntN(3) == 0
 		// The shorter is less than a replica's lag, and than what ClickHouse loses in a crash.
 		r.rewind = []time.Duration{2 * time.Minute, 3 * time.Second}[stream(9).IntN(2)]
-		r.faults = drawFaults(draw, r.members, b.harder)
+		faults := drawFaults(draw, r.members, b.harder)
 		r.background = 5 * time.Second
 		if shared := stream(14); shared.IntN(6) == 0 {
 			r.shared = shared.Uint64N(4) + 1
@@ -124,19 +124,24 @@ func simulated(t *testing.T, seed uint64, b broken) (violations []string, log st
 			}
 		}
 		r.rates = newRates(stream(3), epoch)
-		r.server = newServer(r, stream(4), stream(6))
-		r.faults = append(r.faults, drawClusterFaults(stream(7), r.server.layout)...)
-		r.faults = append(r.faults, drawCommandFaults(operator, r.decisions)...)
-		if f := drawTopicFault(stream(8)); f != nil {
-			r.faults = append(r.faults, *f)
+		l := drawLayout(stream(6))
+		orphaned := r.drawOrphaned(stream(17), l)
+		r.server = newServer(r, stream(4), l)
+		r.faults = drawCommandFaults(operator, r.decisions)
+		switch {
+		case orphaned != nil: // and nothing else that could have its sales booked again
+			r.faults = append(r.faults, *orphaned)
+		default:
+			r.faults = slices.Concat(r.faults, faults, drawClusterFaults(stream(7), l), drawThereAndBack(stream(11), l),
+				drawOutlived(stream(13), r.members), drawVanishing(stream(15), l))
+			if f := drawTopicFault(stream(8)); f != nil {
+				r.faults = append(r.faults, *f)
+			}
+			if at := drawUpgrade(stream(12)); at > 0 {
+				r.older.Store(true)
+				r.faults = append(r.faults, fault{at, "processors of older rules are replaced", (*run).upgrade})
+			}
 		}
-		if at := drawUpgrade(stream(12)); at > 0 {
-			r.older.Store(true)
-			r.faults = append(r.faults, fault{at, "processors of older rules are replaced", (*run).upgrade})
-		}
-		r.faults = append(r.faults, drawThereAndBack(stream(11), r.server.layout)...)
-		r.faults = append(r.faults, drawOutlived(stream(13), r.members)...)
-		r.faults = append(r.faults, drawVanishing(stream(15), r.server.layout)...)
 		r.run()
 		r.writeHistory()
 		violations, log, hash = r.violations, r.transcript(), end(r.server.model)

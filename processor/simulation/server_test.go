@@ -60,9 +60,12 @@ const (
 // statementFault hits the next statements that match it.
 type statementFault struct {
 	who, verb, table string // empty: any
+	except           string // whose statements do not meet it
+	background       bool   // only what is booked in the background meets it
 	trouble          trouble
 	skip, hits       int
 	delay            time.Duration
+	death            time.Duration // vanishes: how long afterwards the processor dies, if it restarts
 	restart          time.Duration // of a processor that died
 	lost             time.Duration // of what its replica acknowledged, when it restarts
 	never            bool          // hangs: it is not written at all
@@ -105,8 +108,8 @@ func (r *run) newModel() *clickhousetest.Model {
 	return m
 }
 
-func newServer(r *run, rng, layouts *rand.Rand) *server {
-	s := &server{run: r, rng: rng, layout: drawLayout(layouts), stored: map[string]time.Time{}}
+func newServer(r *run, rng *rand.Rand, l layout) *server {
+	s := &server{run: r, rng: rng, layout: l, stored: map[string]time.Time{}}
 	s.reset()
 	for i := range s.layout.replicas {
 		s.replicas = append(s.replicas, &replica{index: i, model: r.newModel(), started: time.Now().Add(-time.Hour)})
@@ -127,13 +130,24 @@ func (s *server) add(f *statementFault) {
 	s.faults = append(s.faults, f)
 }
 
+// end takes faults back.
+func (s *server) end(over ...*statementFault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = slices.DeleteFunc(s.faults, func(f *statementFault) bool { return slices.Contains(over, f) })
+}
+
+// inBackground is the key of a context in which something is booked in the background.
+type inBackground struct{}
+
 // next returns the trouble that a statement meets, and the network's own delay.
-func (s *server) next(who, verb, table string) (*statementFault, time.Duration) {
+func (s *server) next(ctx context.Context, who, verb, table string) (*statementFault, time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	latency := time.Duration(1+s.rng.IntN(15)) * time.Millisecond
 	for i, f := range s.faults {
-		if f.who != "" && f.who != who || f.verb != "" && f.verb != verb || f.table != "" && f.table != table {
+		if f.who != "" && f.who != who || f.verb != "" && f.verb != verb || f.table != "" && f.table != table ||
+			f.except == who || f.background && ctx.Value(inBackground{}) == nil {
 			continue
 		}
 		if f.skip > 0 {
@@ -183,7 +197,7 @@ func (s *server) execute(ctx context.Context, p *processor, verb, table string, 
 func (s *server) try(ctx context.Context, p *processor, verb, table string,
 	apply func(*clickhousetest.Model) error,
 ) error {
-	f, latency := s.next(p.name, verb, table)
+	f, latency := s.next(ctx, p.name, verb, table)
 	if err := p.life.sleep(latency); err != nil {
 		return err
 	}
@@ -241,7 +255,7 @@ func (s *server) try(ctx context.Context, p *processor, verb, table string,
 		case vanishes:
 			s.crash(replica, f.lost, f.delay)
 			if f.restart > 0 {
-				time.AfterFunc(f.restart/4, func() { s.kill(p, f.restart) })
+				time.AfterFunc(f.death, func() { s.kill(p, f.restart) })
 			}
 		}
 	}

@@ -83,8 +83,12 @@ func newTraffic(rng *rand.Rand, epoch time.Time, edge clock, catalogued bool) *t
 			t.send(s.at+t.upTo(60*time.Second), &again)
 		}
 	}
-	slices.SortStableFunc(t.sends, func(a, b send) int { return int(a.at - b.at) })
+	t.sort()
 	return t
+}
+
+func (t *traffic) sort() {
+	slices.SortStableFunc(t.sends, func(a, b send) int { return int(a.at - b.at) })
 }
 
 func (t *traffic) upTo(d time.Duration) time.Duration {
@@ -219,7 +223,6 @@ func (t *traffic) buyer() {
 	l.name()
 	l.clock += 5 * time.Second
 	if l.customer != "" && len(l.named.customerMeta) > 0 {
-		hash := sha256.Sum256([]byte("default\x00\x00" + l.customer + "\x00New customer"))
 		if t.rng.IntN(2) == 0 { // reported after the sale
 			l.late = 10*time.Second + t.upTo(40*time.Second)
 		}
@@ -227,8 +230,7 @@ func (t *traffic) buyer() {
 			l.deliver("customer.created", object{"id": l.customer, "object": "customer", "metadata": l.named.wrongMeta})
 			l.clock += time.Second
 		}
-		l.deliver("customer.updated", object{"id": l.customer, "object": "customer", "metadata": l.named.customerMeta})
-		l.leads[[16]byte(hash[:16])] = l.rules.lead
+		l.customerUpdated()
 	}
 	switch kind {
 	case 0, 1, 2: // one-time checkout, of a guest or not
@@ -277,6 +279,13 @@ func (t *traffic) buyer() {
 	case 10:
 		l.together()
 	}
+}
+
+// customerUpdated says what the customer's metadata name, which makes the customer a lead.
+func (l *life) customerUpdated() {
+	l.deliver("customer.updated", object{"id": l.customer, "object": "customer", "metadata": l.named.customerMeta})
+	hash := sha256.Sum256([]byte("default\x00\x00" + l.customer + "\x00New customer"))
+	l.leads[[16]byte(hash[:16])] = l.rules.lead
 }
 
 // name decides how the buyer came, and where the seller wrote it.
