@@ -3,6 +3,7 @@ package sql
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing/fstest" // MapFS: files in memory, as goose reads them
 )
@@ -31,6 +32,7 @@ func (l Layout) files() (fs.FS, error) {
 		return nil, err
 	}
 	rendered := make(fstest.MapFS, len(names))
+	tables := make(map[string]bool) // that the migrations before have made
 	for _, name := range names {
 		text, err := fs.ReadFile(written, name)
 		if err != nil {
@@ -42,13 +44,42 @@ func (l Layout) files() (fs.FS, error) {
 			if err != nil {
 				return nil, fmt.Errorf("migration %s: %w", name, err)
 			}
-			for _, s := range statements {
+			for _, s := range append(l.syncs(statement, tables), statements...) {
 				out += s + ";\n\n"
 			}
 		}
 		rendered[name] = &fstest.MapFile{Data: []byte(out)}
 	}
 	return rendered, nil
+}
+
+// syncs returns the statements to be executed before one that fills a table from others. A server
+// that lags lacks rows of these which another one had acknowledged before a view began to fill the
+// table with them: they would be missing in it for ever. tables are those that stand then, and is
+// changed as the statement changes them.
+//
+// A Replicated database has no such statement for all of its servers: the one that is asked waits.
+func (l Layout) syncs(statement string, tables map[string]bool) (statements []string) {
+	masked := mask(statement)
+	if at := createTable.FindStringSubmatchIndex(masked); at != nil {
+		tables[statement[at[2]:at[3]]] = true
+	}
+	if at := dropTable.FindStringSubmatchIndex(masked); at != nil {
+		delete(tables, statement[at[2]:at[3]])
+	}
+	if !insert.MatchString(masked) {
+		return nil
+	}
+	for _, at := range source.FindAllStringSubmatchIndex(masked, -1) {
+		if table := statement[at[2]:at[3]]; tables[table] {
+			sync := fmt.Sprintf("SYSTEM SYNC REPLICA%s %s.%s LIGHTWEIGHT", rendering{Layout: l}.onCluster(),
+				quoted(l.Database), l.Stored(table))
+			if !slices.Contains(statements, sync) {
+				statements = append(statements, sync)
+			}
+		}
+	}
+	return statements
 }
 
 // Print returns the migrations as a layout executes them, one after the other.

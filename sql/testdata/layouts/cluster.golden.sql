@@ -83,6 +83,7 @@ CREATE TABLE clicks_anew_local ON CLUSTER `main` AS clicks_local
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}/{shard}', '{replica}', version)
 CREATE OR REPLACE TABLE clicks_anew ON CLUSTER `main` AS clicks_anew_local
 ENGINE = Distributed('main', 'tributary', 'clicks_anew_local', cityHash64(click_id))
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.clicks_local LIGHTWEIGHT
 INSERT INTO clicks_anew SELECT * FROM clicks SETTINGS max_partitions_per_insert_block = 0
 EXCHANGE TABLES clicks_anew_local AND clicks_local ON CLUSTER `main`
 CREATE OR REPLACE TABLE clicks_anew ON CLUSTER `main` AS clicks_anew_local
@@ -93,8 +94,10 @@ DROP TABLE clicks_anew ON CLUSTER `main` SYNC
 DROP TABLE clicks_anew_local ON CLUSTER `main` SYNC
 CREATE TABLE IF NOT EXISTS first_names ON CLUSTER `main`
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}', version)
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.clicks_local LIGHTWEIGHT
 INSERT INTO first_names
 ALTER TABLE identities MODIFY COLUMN key String
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.first_names LIGHTWEIGHT
 INSERT INTO identities (workspace, key, target, source, at, version)
 ALTER TABLE identities DELETE WHERE source IN ('click.foreign_id', 'click.affiliate_id') AND NOT startsWith(key, 'public:') AND NOT startsWith(target, 'public:') SETTINGS mutations_sync = 2
 ALTER TABLE leads ADD COLUMN IF NOT EXISTS livemode Bool DEFAULT true
@@ -120,20 +123,24 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_by_visitor_mv ON CLUSTER `main` TO
 CREATE OR REPLACE VIEW clicks_counted ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW clicks_daily ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW funnel ON CLUSTER `main` AS
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.clicks_local LIGHTWEIGHT
 INSERT INTO page_views
 ALTER TABLE clicks_local ON CLUSTER `main` DELETE WHERE trigger = 'pageview' SETTINGS mutations_sync = 2
 ALTER TABLE clicks_local ON CLUSTER `main` MODIFY COLUMN trigger LowCardinality(String)
 CREATE OR REPLACE TABLE clicks ON CLUSTER `main` AS clicks_local
 ENGINE = Distributed('main', 'tributary', 'clicks_local', cityHash64(click_id))
 ALTER TABLE clicks_hourly MODIFY COLUMN clicks AggregateFunction(uniqCombined64, FixedString(16))
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.clicks_local LIGHTWEIGHT
 INSERT INTO clicks_by_visitor
 DROP TABLE IF EXISTS clicks_hourly_rebuilt ON CLUSTER `main` SYNC
 CREATE TABLE clicks_hourly_rebuilt ON CLUSTER `main` AS clicks_hourly
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.clicks_local LIGHTWEIGHT
 INSERT INTO clicks_hourly_rebuilt
 EXCHANGE TABLES clicks_hourly_rebuilt AND clicks_hourly ON CLUSTER `main`
 DROP TABLE clicks_hourly_rebuilt ON CLUSTER `main` SYNC
 DROP TABLE IF EXISTS clicks_minutely_rebuilt ON CLUSTER `main` SYNC
 CREATE TABLE clicks_minutely_rebuilt ON CLUSTER `main` AS clicks_minutely
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.clicks_local LIGHTWEIGHT
 INSERT INTO clicks_minutely_rebuilt
 EXCHANGE TABLES clicks_minutely_rebuilt AND clicks_minutely ON CLUSTER `main`
 DROP TABLE clicks_minutely_rebuilt ON CLUSTER `main` SYNC
@@ -162,6 +169,7 @@ CREATE OR REPLACE TABLE clicks ON CLUSTER `main` AS clicks_local
 ENGINE = Distributed('main', 'tributary', 'clicks_local', cityHash64(click_id))
 CREATE OR REPLACE TABLE clicks_0017 ON CLUSTER `main` AS clicks_0017_local
 ENGINE = Distributed('main', 'tributary', 'clicks_0017_local', cityHash64(click_id))
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.clicks_0017_local LIGHTWEIGHT
 INSERT INTO clicks SELECT * FROM clicks_0017 WHERE _part IN
 DROP TABLE clicks_0017 ON CLUSTER `main` SETTINGS max_table_size_to_drop = 0
 DROP TABLE clicks_0017_local ON CLUSTER `main` SETTINGS max_table_size_to_drop = 0
@@ -191,7 +199,9 @@ DROP TABLE IF EXISTS clicks_hourly ON CLUSTER `main` SYNC
 DROP TABLE IF EXISTS clicks_minutely ON CLUSTER `main` SYNC
 DROP TABLE IF EXISTS clicks_by_visitor ON CLUSTER `main` SYNC
 DROP TABLE IF EXISTS page_views_hourly ON CLUSTER `main` SYNC
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.clicks_local LIGHTWEIGHT
 INSERT INTO click_days (workspace, day, changed_at, last_click_received)
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.page_views_local LIGHTWEIGHT
 INSERT INTO click_days (workspace, day, changed_at, last_page_view_received)
 CREATE OR REPLACE VIEW clicks_counted ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW clicks_by_dimension ON CLUSTER `main` AS
@@ -205,8 +215,11 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS revenue_days_mv ON CLUSTER `main` TO reve
 DROP TABLE IF EXISTS revenue_rebuilt ON CLUSTER `main` SYNC
 CREATE TABLE revenue_rebuilt ON CLUSTER `main`
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}', version, moved)
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.ledger_log LIGHTWEIGHT
 INSERT INTO revenue_days
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.ledger LIGHTWEIGHT
 INSERT INTO revenue_days
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.ledger LIGHTWEIGHT
 INSERT INTO revenue_rebuilt
 EXCHANGE TABLES revenue_rebuilt AND revenue ON CLUSTER `main`
 DROP TABLE revenue_rebuilt ON CLUSTER `main` SYNC
@@ -227,6 +240,7 @@ CREATE VIEW IF NOT EXISTS spend_shown ON CLUSTER `main` AS
 CREATE TABLE IF NOT EXISTS ledger_written ON CLUSTER `main`
 ENGINE = ReplicatedAggregatingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}')
 CREATE MATERIALIZED VIEW IF NOT EXISTS ledger_written_mv ON CLUSTER `main` TO ledger_written AS
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.ledger_log LIGHTWEIGHT
 INSERT INTO ledger_written (workspace, entry_id, version, written_at)
 -- 0021_earnings.sql
 CREATE TABLE IF NOT EXISTS earning_rules ON CLUSTER `main`
@@ -249,6 +263,8 @@ ENGINE = Distributed('main', 'tributary', 'page_views_local', cityHash64(page_vi
 ALTER TABLE leads ADD COLUMN IF NOT EXISTS vouched Bool DEFAULT true
 ALTER TABLE leads_attributed ADD COLUMN IF NOT EXISTS vouched Bool DEFAULT true
 ALTER TABLE leads_attributed_mv ON CLUSTER `main` MODIFY QUERY
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.leads LIGHTWEIGHT
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.identities LIGHTWEIGHT
 INSERT INTO leads
 CREATE OR REPLACE VIEW people ON CLUSTER `main`
 CREATE VIEW IF NOT EXISTS public_leads ON CLUSTER `main`
@@ -257,6 +273,7 @@ CREATE OR REPLACE VIEW funnel ON CLUSTER `main`
 ALTER TABLE dead_letters
 -- 0025_arrivals.sql
 CREATE OR REPLACE VIEW clicks_counted ON CLUSTER `main` AS
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.clicks_local LIGHTWEIGHT
 INSERT INTO click_days (workspace, day, changed_at)
 -- 0026_counted_clicks.sql
 ALTER TABLE clicks_by_day
@@ -374,7 +391,9 @@ CREATE OR REPLACE VIEW product_names ON CLUSTER `main`
 ALTER TABLE click_days
 ALTER TABLE click_days_mv ON CLUSTER `main` MODIFY QUERY
 ALTER TABLE click_days_of_page_views_mv ON CLUSTER `main` MODIFY QUERY
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.clicks_local LIGHTWEIGHT
 INSERT INTO click_days (workspace, day, first_click, last_click)
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.page_views_local LIGHTWEIGHT
 INSERT INTO click_days (workspace, day, first_page_view, last_page_view)
 CREATE OR REPLACE VIEW clicks_by_dimension ON CLUSTER `main` AS
 CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS
@@ -403,10 +422,12 @@ ALTER TABLE facts ON CLUSTER `main`
 CREATE TABLE IF NOT EXISTS invoice_periods ON CLUSTER `main`
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{uuid}', '{shard}-{replica}', version)
 CREATE MATERIALIZED VIEW IF NOT EXISTS invoice_periods_mv ON CLUSTER `main` TO invoice_periods
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.stripe_events LIGHTWEIGHT
 INSERT INTO invoice_periods (workspace, livemode, invoice_id, nets, days, total, version)
 -- 0073_lines_of_invoices.sql
 ALTER TABLE invoice_periods
 ALTER TABLE invoice_periods_mv ON CLUSTER `main` MODIFY QUERY
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.stripe_events LIGHTWEIGHT
 INSERT INTO invoice_periods (workspace, livemode, invoice_id, whole, shipping, more, lines, version)
 ALTER TABLE invoice_periods
 -- 0074_paths_by_sorting.sql
@@ -414,6 +435,7 @@ CREATE OR REPLACE VIEW channel_effects ON CLUSTER `main` AS
 -- 0077_paid_by_balance.sql
 ALTER TABLE invoice_periods
 ALTER TABLE invoice_periods_mv ON CLUSTER `main` MODIFY QUERY
+SYSTEM SYNC REPLICA ON CLUSTER `main` `tributary`.stripe_events LIGHTWEIGHT
 INSERT INTO invoice_periods
 -- 0078_comments_of_status.sql
 ALTER TABLE pipeline_status ON CLUSTER `main`

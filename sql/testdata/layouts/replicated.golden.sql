@@ -76,13 +76,16 @@ ALTER TABLE clicks ADD COLUMN IF NOT EXISTS vouched Bool DEFAULT false
 DROP TABLE IF EXISTS clicks_anew SYNC
 CREATE TABLE clicks_anew AS clicks
 ENGINE = ReplicatedReplacingMergeTree(version)
+SYSTEM SYNC REPLICA `tributary`.clicks LIGHTWEIGHT
 INSERT INTO clicks_anew SELECT * FROM clicks SETTINGS max_partitions_per_insert_block = 0
 EXCHANGE TABLES clicks_anew AND clicks
 DROP TABLE clicks_anew SYNC
 CREATE TABLE IF NOT EXISTS first_names
 ENGINE = ReplicatedReplacingMergeTree(version)
+SYSTEM SYNC REPLICA `tributary`.clicks LIGHTWEIGHT
 INSERT INTO first_names
 ALTER TABLE identities MODIFY COLUMN key String
+SYSTEM SYNC REPLICA `tributary`.first_names LIGHTWEIGHT
 INSERT INTO identities (workspace, key, target, source, at, version)
 ALTER TABLE identities DELETE WHERE source IN ('click.foreign_id', 'click.affiliate_id') AND NOT startsWith(key, 'public:') AND NOT startsWith(target, 'public:') SETTINGS mutations_sync = 2
 ALTER TABLE leads ADD COLUMN IF NOT EXISTS livemode Bool DEFAULT true
@@ -106,18 +109,22 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS clicks_by_visitor_mv TO clicks_by_visitor
 CREATE OR REPLACE VIEW clicks_counted AS
 CREATE OR REPLACE VIEW clicks_daily AS
 CREATE OR REPLACE VIEW funnel AS
+SYSTEM SYNC REPLICA `tributary`.clicks LIGHTWEIGHT
 INSERT INTO page_views
 ALTER TABLE clicks DELETE WHERE trigger = 'pageview' SETTINGS mutations_sync = 2
 ALTER TABLE clicks MODIFY COLUMN trigger LowCardinality(String)
 ALTER TABLE clicks_hourly MODIFY COLUMN clicks AggregateFunction(uniqCombined64, FixedString(16))
+SYSTEM SYNC REPLICA `tributary`.clicks LIGHTWEIGHT
 INSERT INTO clicks_by_visitor
 DROP TABLE IF EXISTS clicks_hourly_rebuilt SYNC
 CREATE TABLE clicks_hourly_rebuilt AS clicks_hourly
+SYSTEM SYNC REPLICA `tributary`.clicks LIGHTWEIGHT
 INSERT INTO clicks_hourly_rebuilt
 EXCHANGE TABLES clicks_hourly_rebuilt AND clicks_hourly
 DROP TABLE clicks_hourly_rebuilt SYNC
 DROP TABLE IF EXISTS clicks_minutely_rebuilt SYNC
 CREATE TABLE clicks_minutely_rebuilt AS clicks_minutely
+SYSTEM SYNC REPLICA `tributary`.clicks LIGHTWEIGHT
 INSERT INTO clicks_minutely_rebuilt
 EXCHANGE TABLES clicks_minutely_rebuilt AND clicks_minutely
 DROP TABLE clicks_minutely_rebuilt SYNC
@@ -137,6 +144,7 @@ CREATE TABLE clicks_0017
 ENGINE = ReplicatedReplacingMergeTree(version)
 ALTER TABLE clicks_0017 ATTACH PARTITION ALL FROM clicks
 EXCHANGE TABLES clicks AND clicks_0017
+SYSTEM SYNC REPLICA `tributary`.clicks_0017 LIGHTWEIGHT
 INSERT INTO clicks SELECT * FROM clicks_0017 WHERE _part IN
 DROP TABLE clicks_0017 SETTINGS max_table_size_to_drop = 0
 -- 0018_click_days.sql
@@ -161,7 +169,9 @@ DROP TABLE IF EXISTS clicks_hourly SYNC
 DROP TABLE IF EXISTS clicks_minutely SYNC
 DROP TABLE IF EXISTS clicks_by_visitor SYNC
 DROP TABLE IF EXISTS page_views_hourly SYNC
+SYSTEM SYNC REPLICA `tributary`.clicks LIGHTWEIGHT
 INSERT INTO click_days (workspace, day, changed_at, last_click_received)
+SYSTEM SYNC REPLICA `tributary`.page_views LIGHTWEIGHT
 INSERT INTO click_days (workspace, day, changed_at, last_page_view_received)
 CREATE OR REPLACE VIEW clicks_counted AS
 CREATE OR REPLACE VIEW clicks_by_dimension AS
@@ -175,8 +185,11 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS revenue_days_mv TO revenue_days AS
 DROP TABLE IF EXISTS revenue_rebuilt SYNC
 CREATE TABLE revenue_rebuilt
 ENGINE = ReplicatedReplacingMergeTree(version, moved)
+SYSTEM SYNC REPLICA `tributary`.ledger_log LIGHTWEIGHT
 INSERT INTO revenue_days
+SYSTEM SYNC REPLICA `tributary`.ledger LIGHTWEIGHT
 INSERT INTO revenue_days
+SYSTEM SYNC REPLICA `tributary`.ledger LIGHTWEIGHT
 INSERT INTO revenue_rebuilt
 EXCHANGE TABLES revenue_rebuilt AND revenue
 DROP TABLE revenue_rebuilt SYNC
@@ -197,6 +210,7 @@ CREATE VIEW IF NOT EXISTS spend_shown AS
 CREATE TABLE IF NOT EXISTS ledger_written
 ENGINE = ReplicatedAggregatingMergeTree
 CREATE MATERIALIZED VIEW IF NOT EXISTS ledger_written_mv TO ledger_written AS
+SYSTEM SYNC REPLICA `tributary`.ledger_log LIGHTWEIGHT
 INSERT INTO ledger_written (workspace, entry_id, version, written_at)
 -- 0021_earnings.sql
 CREATE TABLE IF NOT EXISTS earning_rules
@@ -215,6 +229,8 @@ ALTER TABLE page_views
 ALTER TABLE leads ADD COLUMN IF NOT EXISTS vouched Bool DEFAULT true
 ALTER TABLE leads_attributed ADD COLUMN IF NOT EXISTS vouched Bool DEFAULT true
 ALTER TABLE leads_attributed_mv MODIFY QUERY
+SYSTEM SYNC REPLICA `tributary`.leads LIGHTWEIGHT
+SYSTEM SYNC REPLICA `tributary`.identities LIGHTWEIGHT
 INSERT INTO leads
 CREATE OR REPLACE VIEW people
 CREATE VIEW IF NOT EXISTS public_leads
@@ -223,6 +239,7 @@ CREATE OR REPLACE VIEW funnel
 ALTER TABLE dead_letters
 -- 0025_arrivals.sql
 CREATE OR REPLACE VIEW clicks_counted AS
+SYSTEM SYNC REPLICA `tributary`.clicks LIGHTWEIGHT
 INSERT INTO click_days (workspace, day, changed_at)
 -- 0026_counted_clicks.sql
 ALTER TABLE clicks_by_day
@@ -334,7 +351,9 @@ CREATE OR REPLACE VIEW product_names
 ALTER TABLE click_days
 ALTER TABLE click_days_mv MODIFY QUERY
 ALTER TABLE click_days_of_page_views_mv MODIFY QUERY
+SYSTEM SYNC REPLICA `tributary`.clicks LIGHTWEIGHT
 INSERT INTO click_days (workspace, day, first_click, last_click)
+SYSTEM SYNC REPLICA `tributary`.page_views LIGHTWEIGHT
 INSERT INTO click_days (workspace, day, first_page_view, last_page_view)
 CREATE OR REPLACE VIEW clicks_by_dimension AS
 CREATE OR REPLACE VIEW activity AS
@@ -363,10 +382,12 @@ ALTER TABLE facts
 CREATE TABLE IF NOT EXISTS invoice_periods
 ENGINE = ReplicatedReplacingMergeTree(version)
 CREATE MATERIALIZED VIEW IF NOT EXISTS invoice_periods_mv TO invoice_periods
+SYSTEM SYNC REPLICA `tributary`.stripe_events LIGHTWEIGHT
 INSERT INTO invoice_periods (workspace, livemode, invoice_id, nets, days, total, version)
 -- 0073_lines_of_invoices.sql
 ALTER TABLE invoice_periods
 ALTER TABLE invoice_periods_mv MODIFY QUERY
+SYSTEM SYNC REPLICA `tributary`.stripe_events LIGHTWEIGHT
 INSERT INTO invoice_periods (workspace, livemode, invoice_id, whole, shipping, more, lines, version)
 ALTER TABLE invoice_periods
 -- 0074_paths_by_sorting.sql
@@ -374,6 +395,7 @@ CREATE OR REPLACE VIEW channel_effects AS
 -- 0077_paid_by_balance.sql
 ALTER TABLE invoice_periods
 ALTER TABLE invoice_periods_mv MODIFY QUERY
+SYSTEM SYNC REPLICA `tributary`.stripe_events LIGHTWEIGHT
 INSERT INTO invoice_periods
 -- 0078_comments_of_status.sql
 ALTER TABLE pipeline_status
