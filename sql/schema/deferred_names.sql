@@ -3,7 +3,7 @@ CREATE TABLE deferred_names
     `workspace` LowCardinality(String) COMMENT 'Names match within one workspace only',
     `name` String COMMENT 'Name that very many sales or leads share, about which something new is known: type:value, as in identities',
     `request` String COMMENT 'Random: each request to book the sales and leads under the name again is a row',
-    `at` DateTime64(3, 'UTC') COMMENT 'When it was requested',
+    `at` DateTime64(3, 'UTC') COMMENT 'From when on it is to be done, by the clock of the ClickHouse that took it; 1970-01-01: at once. Where done: when that was noted, of a request that proved needless some minutes later; a month after it the row is removed',
     `done` Bool COMMENT 'true: they have been booked'
 )
 ENGINE = ReplacingMergeTree(done)

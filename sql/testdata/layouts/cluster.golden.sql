@@ -451,3 +451,5 @@ ALTER TABLE revenue_days ON CLUSTER `main` MODIFY SETTING merge_selector_base = 
 ALTER TABLE payments_written ON CLUSTER `main` MODIFY SETTING merge_selector_base = 10
 -- 0085_first_sale_of_earnings.sql
 CREATE OR REPLACE VIEW earnings ON CLUSTER `main`
+-- 0094_comment_of_requests.sql
+ALTER TABLE deferred_names ON CLUSTER `main`

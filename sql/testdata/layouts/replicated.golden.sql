@@ -411,3 +411,5 @@ ALTER TABLE revenue_days MODIFY SETTING merge_selector_base = 10
 ALTER TABLE payments_written MODIFY SETTING merge_selector_base = 10
 -- 0085_first_sale_of_earnings.sql
 CREATE OR REPLACE VIEW earnings
+-- 0094_comment_of_requests.sql
+ALTER TABLE deferred_names
