@@ -37,7 +37,8 @@ func TestClusterLayout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, sync := range regexp.MustCompile(`(?m)^SYSTEM .*\n\n`).FindAllString(text, -1) { // no table here is replicated
+	// No table here is replicated.
+	for _, sync := range regexp.MustCompile(`(?m)^SYSTEM .*\n\n`).FindAllString(text, -1) {
 		statement := strings.TrimSuffix(sync, ";\n\n")
 		got := strings.Join(column(t, dsn, "SELECT formatQuerySingleLine('"+statement+"')"), " ")
 		if got != strings.ReplaceAll(statement, "`", "") {

@@ -98,8 +98,8 @@ func (l *lease) renew(ctx context.Context, lose context.CancelCauseFunc) {
 		}
 		sent := time.Now()
 		if !sent.Before(end) {
-			lose(fmt.Errorf("the lease is lost: %w (hint: run it again when Keeper answers and system.processes has no "+
-				"statement of this one)", lost))
+			lose(fmt.Errorf("the lease is lost: %w (hint: run it again when Keeper answers and no statement of this "+
+				"one is in system.processes)", lost))
 			return
 		}
 		tried, cancel := context.WithDeadline(ctx, end)

@@ -21,7 +21,8 @@ func (t *traffic) regular(rng *rand.Rand, lag time.Duration) (named time.Duratio
 		intent, _ := l.pay("")
 		l.move(movement{object: intent, sale: intent, kind: stripe.Payment, amount: l.amount, credit: c})
 	}
-	named = l.clock + 10*time.Second + 2*lag + time.Duration(rng.Int64N(int64(10*time.Second))).Truncate(time.Millisecond)
+	later := time.Duration(rng.Int64N(int64(10 * time.Second))).Truncate(time.Millisecond)
+	named = l.clock + 10*time.Second + 2*lag + later
 	l.late = named - l.clock
 	l.customerUpdated()
 	t.sort()
@@ -43,8 +44,8 @@ func (r *run) drawOrphaned(rng *rand.Rand, l layout) *fault {
 	}
 	booked := r.traffic.regular(rng, l.lag) + 2*l.lag + 80*time.Second + upTo(20*time.Second)
 	victim := fmt.Sprintf("p%d", 1+rng.IntN(r.members))
-	vanishing := statementFault{who: victim, verb: "insert", table: "ledger", background: true, trouble: vanishes, hits: 1,
-		delay: 80*time.Second + upTo(40*time.Second), lost: 59 * time.Second,
+	vanishing := statementFault{who: victim, verb: "insert", table: "ledger", background: true,
+		trouble: vanishes, hits: 1, delay: 80*time.Second + upTo(40*time.Second), lost: 59 * time.Second,
 		death: 300*time.Millisecond + upTo(2*time.Second), restart: l.lag + time.Second + upTo(20*time.Second)}
 	return &fault{0, fmt.Sprintf("nothing is booked in the background until %s; %s", booked, &vanishing), func(r *run) {
 		busy := &statementFault{verb: "lookup", table: "deferred_names", trouble: refused, hits: math.MaxInt}

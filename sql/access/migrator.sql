@@ -3,9 +3,9 @@
 
 CREATE ROLE IF NOT EXISTS {database}_migrator;
 
--- ALTER, CREATE and DROP with what belongs to them; SYSTEM SYNC REPLICA before a table is filled from others. The engines
--- are those of migrations, of the versions in Keeper and of sharded tables. A shadow database lies beside the live one:
--- NAME_replay of a rebuild, NAME_audit_… of an audit.
+-- ALTER, CREATE and DROP with what belongs to them; SYSTEM SYNC REPLICA before a table is filled from others. The
+-- engines are those of migrations, of the versions in Keeper and of sharded tables. A shadow database lies beside the
+-- live one: NAME_replay of a rebuild, NAME_audit_… of an audit.
 GRANT SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP, TRUNCATE, OPTIMIZE, SYSTEM SYNC REPLICA
     ON {database}.*,
     SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP, TRUNCATE, OPTIMIZE, SYSTEM SYNC REPLICA
