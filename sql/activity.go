@@ -56,7 +56,8 @@ func (a activity) Products() bool {
 // one statement's part, in which their values have decided what they can.
 type activity struct {
 	View          bool
-	EntriesOnly   bool        // the question counts entries alone
+	Clicks, Leads bool        // the question counts them
+	Entries       bool        // so of entries
 	FirstSales    *FirstSales // which lists tell first sales; nil: all payments do
 	Counted       bool        // clicks and their visitors are counted before they stand beside leads and entries
 	Unit          bool        // they are counted by the question's unit of time, too
@@ -100,7 +101,7 @@ func activityView() (string, error) {
 	for i, d := range dimensions {
 		names[i] = d.Name
 	}
-	return activity{View: true, Read: dimensions, Only: names, Without: names, Checked: true, People: "people",
+	return activity{View: true, Clicks: true, Leads: true, Entries: true, Read: dimensions, Only: names, Without: names, Checked: true, People: "people",
 		Rates: "reporting_rates(currency = {currency:String}, source = {rates:String})"}.render()
 }
 
@@ -141,6 +142,14 @@ func (q Question) NeedsFirstSales() bool { return activityCall.MatchString(q.Tex
 // and that of clicks_by_dimension with what the question itself names. What is known of the
 // workspace changes no answer.
 func (q Question) Statement(values map[string]string, of Known) (string, error) {
+	return q.StatementOf(Whole, values, of)
+}
+
+// StatementOf returns the text that asks a part of a question that has parts, or all of it.
+func (q Question) StatementOf(part Part, values map[string]string, of Known) (string, error) {
+	if part != Whole {
+		q.Text = q.partText(part)
+	}
 	call := activityCall.FindStringSubmatchIndex(q.Text)
 	if call == nil {
 		if narrow(values, of.Large) {
@@ -161,8 +170,9 @@ func (q Question) Statement(values map[string]string, of Known) (string, error) 
 		a.Narrow, a.People = true, chosenLeads(a.People)
 	}
 	before, after := q.Text[:call[0]], q.Text[call[1]:]
-	a.EntriesOnly = entriesOnly.MatchString(after)
-	if of.Large && !a.EntriesOnly {
+	entries := entriesOnly.MatchString(after)
+	a.Clicks, a.Leads, a.Entries = part != Others && !entries, part != Clicks && !entries, part != Clicks
+	if of.Large && a.Clicks {
 		b, c := counted.Replace(before), counted.Replace(after)
 		a.Counted = !singleClicks.MatchString(withoutComments(b + c))
 		if a.Counted {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
+	"golang.org/x/sync/errgroup"
 
 	"tributary/processor/clickhouse"
 	"tributary/sql"
@@ -203,31 +204,24 @@ var settings = map[string]string{
 	"format_csv_delimiter":                                    ",",
 	"format_csv_null_representation":                          `\N`,
 	"output_format_csv_crlf_end_of_line":                      "0",
+	"output_format_tsv_crlf_end_of_line":                      "0",
 	"output_format_csv_serialize_tuple_into_separate_columns": "1",
 }
 
-// send asks the question of ClickHouse.
+// send asks the question of ClickHouse: its parts at the same time, if it has any.
 func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]string, f Format,
 ) (answer []byte, err error) {
-	query := url.Values{"default_format": {f.clickHouse}, "log_comment": {"tributary question " + q.Name}}
-	for _, p := range q.Parameters {
-		query.Set("param_"+p.Name, escape(p.Type, values[p.Name]))
-	}
 	large, err := a.large(ctx, values["workspace"])
 	if err != nil {
 		return nil, err
 	}
-	known := sql.Known{Large: large}
-	if known.Large && q.NeedsFirstSales() {
-		if known.FirstSales, err = a.firstSales(ctx, values); err != nil {
-			return nil, err
-		}
-	}
-	answer, err = a.sendKnowing(ctx, q, values, query, known)
 	var fault *Fault
-	if known.FirstSales != nil && errors.As(err, &fault) && fault.Code == codeBadParameter { // the lists may be gone
-		known.FirstSales = nil
-		answer, err = a.sendKnowing(ctx, q, values, query, known)
+	if q.HasParts() {
+		answer, err = a.sendParts(ctx, q, values, f, large)
+	}
+	// What has more rows than an answer may have, of which the question shows the first, is not joined here.
+	if !q.HasParts() || errors.As(err, &fault) && fault.Code == codeTooLarge {
+		answer, err = a.sendPart(ctx, q, sql.Whole, values, f.clickHouse, large)
 	}
 	if err != nil || f.Name != JSON.Name {
 		return answer, err
@@ -235,12 +229,62 @@ func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]stri
 	return compact(answer)
 }
 
-func (a *Asker) sendKnowing(ctx context.Context, q sql.Question, values map[string]string, query url.Values,
-	known sql.Known,
+// sendParts asks both parts of the question, and makes one answer of theirs. ClickHouse may use
+// maxMemory for each.
+func (a *Asker) sendParts(ctx context.Context, q sql.Question, values map[string]string, f Format, large bool,
 ) ([]byte, error) {
-	text, err := q.Statement(values, known)
+	var clicks, others []byte
+	group, both := errgroup.WithContext(ctx)
+	for part, answer := range map[sql.Part]*[]byte{sql.Clicks: &clicks, sql.Others: &others} {
+		group.Go(func() (err error) {
+			*answer, err = a.sendPart(both, q, part, values, "TabSeparatedWithNamesAndTypes", large)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	text, err := q.Join(string(clicks), string(others))
 	if err != nil {
 		return nil, err
+	}
+	return a.sendText(ctx, q, values, f.clickHouse, text)
+}
+
+// sendPart asks a part of the question, after looking up first sales where it needs them.
+func (a *Asker) sendPart(ctx context.Context, q sql.Question, part sql.Part, values map[string]string, format string,
+	large bool,
+) (answer []byte, err error) {
+	known := sql.Known{Large: large}
+	if known.Large && part != sql.Clicks && q.NeedsFirstSales() {
+		if known.FirstSales, err = a.firstSales(ctx, values); err != nil {
+			return nil, err
+		}
+	}
+	send := func() ([]byte, error) {
+		text, err := q.StatementOf(part, values, known)
+		if err != nil {
+			return nil, err
+		}
+		return a.sendText(ctx, q, values, format, text)
+	}
+	answer, err = send()
+	var fault *Fault
+	if known.FirstSales != nil && errors.As(err, &fault) && fault.Code == codeBadParameter { // the lists may be gone
+		known.FirstSales = nil
+		answer, err = send()
+	}
+	return answer, err
+}
+
+func (a *Asker) sendText(ctx context.Context, q sql.Question, values map[string]string, format, text string,
+) ([]byte, error) {
+	query := url.Values{"default_format": {format}, "log_comment": {"tributary question " + q.Name}}
+	if len(text) > 200<<10 { // ClickHouse takes 256 KiB; what parts answered may be more
+		query.Set("max_query_size", strconv.Itoa(len(text)+1))
+	}
+	for _, p := range q.Parameters {
+		query.Set("param_"+p.Name, escape(p.Type, values[p.Name]))
 	}
 	response, err := a.post(ctx, query, text)
 	if err != nil {

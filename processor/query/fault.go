@@ -23,6 +23,7 @@ func (f *Fault) Error() string {
 const (
 	codeBadParameter = "bad_parameter"
 	codeDenied       = "clickhouse_denied"
+	codeTooLarge     = "answer_too_large"
 )
 
 func badParameter(hint, message string, args ...any) *Fault {
@@ -52,7 +53,7 @@ func faultOf(name, text string, timeout time.Duration) *Fault {
 		return &Fault{http.StatusBadRequest, codeBadParameter, "ClickHouse cannot read a parameter: " + firstSentence(text),
 			"GET /api/query lists each parameter with its type."}
 	case "TOO_MANY_ROWS", "TOO_MANY_BYTES", tooManyRowsOrBytes:
-		return &Fault{http.StatusUnprocessableEntity, "answer_too_large",
+		return &Fault{http.StatusUnprocessableEntity, codeTooLarge,
 			fmt.Sprintf("The answer has more than %d rows or %d MiB.", maxRows, maxBytes>>20), narrower}
 	case "MEMORY_LIMIT_EXCEEDED":
 		return &Fault{http.StatusUnprocessableEntity, "question_too_large",

@@ -15,26 +15,34 @@
 -- @param rates String = '': source of the rates to show it by; empty: as the ledger converts
 -- @param limit UInt32 = 100: how many names
 SELECT
-    name,
-    countIf(what = 'click') AS clicks,
-    uniqIf(visitor, what = 'click') AS visitors,
-    sumIf(quantity, what = 'lead') AS leads,
-    uniqExactIf(sale_id, kind = 'payment') AS sales,
-    uniqExactIf(sale_id, kind = 'payment' AND first_sale) AS customers,
-    sumIf(ifNull(a.net, 0), kind = 'payment') AS paid,
-    sumIf(ifNull(a.net, 0), kind IN ('refund', 'refund_reversal')) AS refunded,
-    sumIf(ifNull(a.net, 0), kind IN ('dispute', 'dispute_reversal')) AS disputed,
-    sumIf(ifNull(a.net, 0), what = 'entry') AS net,
-    if(clicks = 0, NULL, round(sumIf(ifNull(a.net, 0), attributed) / clicks, 4)) AS epc,
-    if(clicks = 0, NULL, round(toDecimal128(uniqExactIf(sale_id, kind = 'payment' AND first_sale AND attributed), 6) / clicks, 4)) AS conversion,
+    name, clicks, visitors, leads, sales, customers, paid, refunded, disputed, net,
+    if(clicks = 0, NULL, round(attributed_net / clicks, 4)) AS epc,
+    if(clicks = 0, NULL, round(toDecimal128(attributed_customers, 6) / clicks, 4)) AS conversion,
     if(sales = 0, NULL, round(paid / sales, 4)) AS average_order,
     if(paid = 0, NULL, round(-refunded / paid, 4)) AS refund_rate,
-    countIf(what = 'entry' AND a.net IS NULL) AS without_rate
-FROM activity(
-    workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = {dimension:String},
-    only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}, stored = true
-) AS a
-GROUP BY name
+    without_rate
+FROM
+(
+    SELECT
+        name,
+        countIf(what = 'click') AS clicks,
+        uniqIf(visitor, what = 'click') AS visitors,
+        sumIf(quantity, what = 'lead') AS leads,
+        uniqExactIf(sale_id, kind = 'payment') AS sales,
+        uniqExactIf(sale_id, kind = 'payment' AND first_sale) AS customers,
+        uniqExactIf(sale_id, kind = 'payment' AND first_sale AND attributed) AS attributed_customers,
+        sumIf(ifNull(a.net, 0), kind = 'payment') AS paid,
+        sumIf(ifNull(a.net, 0), kind IN ('refund', 'refund_reversal')) AS refunded,
+        sumIf(ifNull(a.net, 0), kind IN ('dispute', 'dispute_reversal')) AS disputed,
+        sumIf(ifNull(a.net, 0), what = 'entry') AS net,
+        sumIf(ifNull(a.net, 0), attributed) AS attributed_net,
+        countIf(what = 'entry' AND a.net IS NULL) AS without_rate
+    FROM activity(
+        workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = {dimension:String},
+        only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}, stored = true
+    ) AS a
+    GROUP BY name
+)
 ORDER BY net DESC, clicks DESC, name
 LIMIT {limit:UInt32}
 SETTINGS optimize_move_to_prewhere_if_final = 0

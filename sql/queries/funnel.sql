@@ -9,6 +9,9 @@
 -- @param to DateTime('UTC'): its end, not included
 -- @param only Map(String, Array(String)) = {}: names to count, by dimension, such as {'country':['DE','AT']}; all must fit
 -- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
+WITH
+    ['visitors', 'leads', 'buyers', 'returning'] AS steps,
+    [visitors, leads, buyers, returning] AS counts
 SELECT
     steps[i] AS step,
     counts[i] AS people,
@@ -17,13 +20,10 @@ SELECT
 FROM
 (
     SELECT
-        ['visitors', 'leads', 'buyers', 'returning'] AS steps,
-        [
-            uniqIf(visitor, what = 'click'),
-            sumIf(quantity, what = 'lead'),
-            uniqExactIf(who, kind = 'payment' AND first_sale),
-            uniqExactIf(who, kind = 'payment' AND NOT first_sale)
-        ] AS counts
+        uniqIf(visitor, what = 'click') AS visitors,
+        sumIf(quantity, what = 'lead') AS leads,
+        uniqExactIf(who, kind = 'payment' AND first_sale) AS buyers,
+        uniqExactIf(who, kind = 'payment' AND NOT first_sale) AS returning
     FROM activity(
         workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = '',
         only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = 'usd', rates = '', stored = true

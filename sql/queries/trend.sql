@@ -13,9 +13,10 @@
 -- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
 -- @param currency String = 'usd': ISO 4217 in lower case; money is shown in it, by the rate of its day
 -- @param rates String = '': source of the rates to show it by; empty: as the ledger converts
+WITH toDateTime(start_utc, {timezone:String}) AS start
 SELECT
     formatDateTime(start, '%F %T', {timezone:String}) AS local,
-    toDateTime64(start, 0, 'UTC') AS start_utc,
+    start_utc,
     -- By the calendar, and where a day begins at one, because clocks are put forward at midnight, an hour off: so the begin of that unit.
     toDateTime64(if({unit:String} = 'hour', addHours(start, 1), toDateTime(dateTrunc({unit:String}, addHours(multiIf(
         {unit:String} = 'day', addDays(start, 1),
@@ -25,30 +26,36 @@ SELECT
         addYears(start, 1)
     ), 2), {timezone:String}), {timezone:String})), 0, {timezone:String}) AS next_start,
     (start < {from:DateTime('UTC')} OR next_start > {to:DateTime('UTC')} OR start <= toStartOfFifteenMinutes(now()) AND toStartOfFifteenMinutes(now()) < next_start)::Bool AS open,
-    countIf(what = 'click') AS clicks,
-    uniqIf(visitor, what = 'click') AS visitors,
-    sumIf(quantity, what = 'lead') AS leads,
-    uniqExactIf(sale_id, kind = 'payment') AS sales,
-    uniqExactIf(sale_id, kind = 'payment' AND first_sale) AS customers,
-    sumIf(ifNull(a.net, 0), what = 'entry') AS net,
-    countIf(what = 'entry' AND a.net IS NULL) AS without_rate
+    clicks, visitors, leads, sales, customers, net, without_rate
 FROM
 (
-    SELECT start, '' AS what, 0 AS visitor, 0 AS quantity, '' AS sale_id, '' AS kind, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net
+    SELECT
+        toDateTime64(start, 0, 'UTC') AS start_utc,
+        countIf(what = 'click') AS clicks,
+        uniqIf(visitor, what = 'click') AS visitors,
+        sumIf(quantity, what = 'lead') AS leads,
+        uniqExactIf(sale_id, kind = 'payment') AS sales,
+        uniqExactIf(sale_id, kind = 'payment' AND first_sale) AS customers,
+        sumIf(ifNull(a.net, 0), what = 'entry') AS net,
+        countIf(what = 'entry' AND a.net IS NULL) AS without_rate
     FROM
     (
-        SELECT arrayJoin(arrayDistinct(arrayMap(
-            i -> toDateTime(dateTrunc({unit:String}, least({from:DateTime('UTC')} + i * 3600, {to:DateTime('UTC')} - 1), {timezone:String}), {timezone:String}),
-            range(1 + intDiv(toUInt32({to:DateTime('UTC')} - {from:DateTime('UTC')}) + 3599, 3600))
-        ))) AS start
-    )
-    UNION ALL
-    SELECT toDateTime(dateTrunc({unit:String}, toDateTime(at, 'UTC'), {timezone:String}), {timezone:String}), what, visitor, quantity, sale_id, kind, first_sale, net
-    FROM activity(
-        workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = '',
-        only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}, stored = true
-    )
-) AS a
-GROUP BY start
+        SELECT start, '' AS what, 0 AS visitor, 0 AS quantity, '' AS sale_id, '' AS kind, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net
+        FROM
+        (
+            SELECT arrayJoin(arrayDistinct(arrayMap(
+                i -> toDateTime(dateTrunc({unit:String}, least({from:DateTime('UTC')} + i * 3600, {to:DateTime('UTC')} - 1), {timezone:String}), {timezone:String}),
+                range(1 + intDiv(toUInt32({to:DateTime('UTC')} - {from:DateTime('UTC')}) + 3599, 3600))
+            ))) AS start
+        )
+        UNION ALL
+        SELECT toDateTime(dateTrunc({unit:String}, toDateTime(at, 'UTC'), {timezone:String}), {timezone:String}), what, visitor, quantity, sale_id, kind, first_sale, net
+        FROM activity(
+            workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = '',
+            only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}, stored = true
+        )
+    ) AS a
+    GROUP BY start
+)
 ORDER BY start
 SETTINGS optimize_move_to_prewhere_if_final = 0

@@ -43,7 +43,7 @@ WHERE NOT throwIf(
     WHERE workspace = {workspace:String} AND dimension = '' AND value = ''
         AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - 1) AND NOT has(open, day){{if not .Whole}}
         AND clicked >= {from:DateTime('UTC')} AND clicked < {to:DateTime('UTC')}{{end}}{{end -}}
-{{if not .EntriesOnly}}WITH
+{{if .Clicks}}WITH
     {{if .View}}if({stored:Bool},
         {{end}}(
             -- Which days are read from clicks, and which ids these and the days before have: FINAL reads from every part that may have
@@ -67,10 +67,10 @@ WHERE NOT throwIf(
                 AND clicked_at >= toDateTime64({from:DateTime('UTC')}, 3, 'UTC') - toIntervalDay(2) AND clicked_at < {to:DateTime('UTC')}
         )){{end}} AS looked_up,
     looked_up.1 AS open
-{{end}}{{if .Counted}}SELECT *
+{{end}}{{if .Counted}}{{if .Entries}}SELECT *
 FROM
 (
-SELECT
+{{end}}SELECT
     'click' AS what, {{if .Unit}}toDateTime64(start, 3, 'UTC'){{else}}toDateTime64(0, 3, 'UTC'){{end}} AS at, '' AS who,
     {{if .Named}}sum(length(visitors)) AS clicks_counted, uniqArray(visitors){{else}}count() AS clicks_counted, uniq(visitor){{end}} AS visitors_counted, 0 AS quantity, '' AS sale_id, '' AS kind,
     false AS attributed, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net, {{if .Named}}{{.Named}}{{else}}''{{end}} AS name
@@ -93,13 +93,14 @@ GROUP BY {{.Named}}{{else}}
 ){{template "filters" .}}{{if .Unit}}
 GROUP BY start{{end}}{{end}}
 HAVING clicks_counted > 0
+{{- if .Entries}}
 UNION ALL
-{{end}}SELECT
+{{end}}{{end}}{{if or .Entries (not .Counted)}}SELECT
     what, at, who, {{if .Counted}}0, 0{{else}}visitor{{end}}, quantity, sale_id, kind, attributed, first_sale, net,
     {{if .View}}{{range .Read}}if({dimension:String} = '{{.Name}}', {{.Name}}, {{end}}''{{range .Read}}){{end}}{{else if .Named}}{{.Named}}{{else}}''{{end}} AS name
 FROM
 (
-{{if not .EntriesOnly}}{{if not .Counted}}    SELECT
+{{if and .Clicks (not .Counted)}}    SELECT
         'click' AS what, c.clicked_at AS at, c.visitor AS who, sipHash64(c.visitor) AS visitor, 1 AS quantity, '' AS sale_id, '' AS kind,
         false AS attributed, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net{{range .Read}},
         {{.OfClick}} AS {{.Name}}{{end}}
@@ -109,15 +110,15 @@ FROM
     {{end}}SELECT
         'click', toDateTime64(clicked, 3, 'UTC'), '', who, 1, '', '', false, false, NULL{{range .Read}}, {{if .Listed}}of_{{.Name}}{{else}}''{{end}}{{end}}
 {{template "listed clicks" .}}
-    UNION ALL
-{{end}}    SELECT
-        {{if .Counted}}'lead' AS what, received_at AS at, person AS who, quantity, '' AS sale_id, '' AS kind, false AS attributed, false AS first_sale,
+{{if .Leads}}    UNION ALL
+{{end}}{{end}}{{if .Leads}}    SELECT
+        {{if or .Counted (not .Clicks)}}'lead' AS what, received_at AS at, person AS who, {{if not .Counted}}0 AS visitor, {{end}}quantity, '' AS sale_id, '' AS kind, false AS attributed, false AS first_sale,
         CAST(NULL, 'Nullable(Decimal(38, 6))') AS net{{range .Read}}, {{.OfLead}} AS {{.Name}}{{end}}{{else}}'lead', received_at, person, 0, quantity, '', '', false, false, NULL{{range .Read}}, {{.OfLead}}{{end}}{{end}}
     FROM {{.People}}
     WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
         AND received_at >= {from:DateTime('UTC')} AND received_at < {to:DateTime('UTC')}
     UNION ALL
-{{end}}    {{if .Products}}WITH
+{{end}}{{if .Entries}}    {{if .Products}}WITH
         {{template "net" .}} AS whole,
         -- Parts of the net that have the proportions of product_net and add up to it: each is what all parts up to it have, less
         -- what all before it have. An entry that names no product is one part.
@@ -177,6 +178,6 @@ FROM
         SELECT day, until, usd, {currency:String} AS reporting
         FROM {{.Rates}}
     ) AS r ON e.reporting = r.reporting AND e.day >= r.day{{end}}
-)
-{{- template "filters" .}}{{if .Counted}}
-){{end}}
+{{end}})
+{{- template "filters" .}}{{if and .Counted .Entries}}
+){{end}}{{end}}
