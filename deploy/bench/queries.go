@@ -296,6 +296,9 @@ func (q *queries) row(ctx context.Context, base, workspace, name, note string, m
 		send := func() (string, error) { return ask(ctx, base, question.Text+"\nFORMAT TSV", parameters) }
 		if !q.Files {
 			send = func() (string, error) { return asDashboard(ctx, base, question, workspace, values, parameters) }
+			for name, value := range sql.Uncompiled() {
+				parameters.Set(name, value)
+			}
 		}
 		times, cpu, answer, err := q.measure(send)
 		if err != nil {
@@ -403,7 +406,8 @@ func ownCPU() time.Duration {
 func ask(ctx context.Context, base, statement string, values url.Values) (string, error) {
 	given := url.Values{"database": {"bench"}, "max_query_size": {fmt.Sprint(len(statement) + 256<<10)}}
 	for key, list := range values {
-		if strings.Contains(statement, "{"+strings.TrimPrefix(key, "param_")+":") {
+		name, parameter := strings.CutPrefix(key, "param_")
+		if !parameter || strings.Contains(statement, "{"+name+":") {
 			given[key] = list
 		}
 	}

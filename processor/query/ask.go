@@ -367,8 +367,10 @@ func (a *Asker) lookUp(ctx context.Context, comment string, values map[string]st
 // post sends a statement to one of the addresses (toOne).
 func (a *Asker) post(ctx context.Context, query url.Values, text string) (*http.Response, error) {
 	query.Set("database", a.options.Auth.Database)
-	for name, value := range sql.Pinned() {
-		query.Set(name, value)
+	for _, values := range []map[string]string{sql.Pinned(), sql.Uncompiled()} {
+		for name, value := range values {
+			query.Set(name, value)
+		}
 	}
 	for name, value := range a.options.Settings {
 		query.Set(name, fmt.Sprint(value))
