@@ -149,6 +149,9 @@ func (q Question) Statement(values map[string]string, of Known) (string, error) 
 func (q Question) StatementOf(part Part, values map[string]string, of Known) (string, error) {
 	if part != Whole {
 		q.Text = q.partText(part)
+		if !of.Large && within(values, oneThreadUntil) {
+			q.Text = strings.TrimSuffix(q.Text, "\n") + ", max_threads = 1"
+		}
 	}
 	call := activityCall.FindStringSubmatchIndex(q.Text)
 	if call == nil {
@@ -249,10 +252,13 @@ func peopleWith(read []dimension) string {
 const narrowUntil = 100 * 24 * time.Hour
 
 // narrow reports whether to choose buyers and leads first.
-func narrow(values map[string]string, large bool) bool {
+func narrow(values map[string]string, large bool) bool { return large && within(values, narrowUntil) }
+
+// within reports whether the time that is asked for is no longer than that.
+func within(values map[string]string, longest time.Duration) bool {
 	from, err := time.Parse(time.DateTime, values["from"])
 	to, err2 := time.Parse(time.DateTime, values["to"])
-	return large && err == nil && err2 == nil && to.Sub(from) <= narrowUntil
+	return err == nil && err2 == nil && to.Sub(from) <= longest
 }
 
 // wholeDays reports whether the time begins and ends at midnight UTC.

@@ -47,7 +47,7 @@ func TestQuestionsAgree(t *testing.T) {
 			refresh(t, dsn)
 			listFirstSales(t, dsn)
 		}
-		name, path := names[i%len(names)], paths[i%len(paths)] // 35 have each question along each path
+		name, path := names[i%len(names)], paths[i%len(paths)] // 42 have each question along each path
 		figures += w.compare(t, path, name, w.randomAsk(r, question(t, name)))
 	}
 	for _, p := range businessPanels(t) {
@@ -202,21 +202,38 @@ func pathsTo(t *testing.T, dsn string) []path {
 			return readRows(t, result.Content[0].(*mcp.TextContent).Text)
 		}},
 		{"the statement for a large workspace", func(t *testing.T, q sql.Question, a asked) []map[string]any {
-			known := sql.Known{Large: true}
-			first, ok, err := sql.ReadFirstSales(ask(t, dsn, sql.FirstSalesLookup, a.literals(q)))
-			if ok {
-				known.FirstSales = &first
+			return readRows(t, askLarge(t, dsn, q, sql.Whole, a, asJSON))
+		}},
+		{"the parts for a large workspace", func(t *testing.T, q sql.Question, a asked) []map[string]any {
+			if !q.HasParts() {
+				return readRows(t, askLarge(t, dsn, q, sql.Whole, a, asJSON))
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			text, err := q.Statement(a.literals(q), known)
+			const asRows = "\nFORMAT TabSeparatedWithNamesAndTypes"
+			text, err := q.Join(askLarge(t, dsn, q, sql.Clicks, a, asRows), askLarge(t, dsn, q, sql.Others, a, asRows))
 			if err != nil {
 				t.Fatal(err)
 			}
 			return readRows(t, ask(t, dsn, text+asJSON, a.literals(q)))
 		}},
 	}
+}
+
+// askLarge asks a part of a question as of a large workspace.
+func askLarge(t *testing.T, dsn string, q sql.Question, part sql.Part, a asked, format string) string {
+	t.Helper()
+	known := sql.Known{Large: true}
+	first, ok, err := sql.ReadFirstSales(ask(t, dsn, sql.FirstSalesLookup, a.literals(q)))
+	if ok {
+		known.FirstSales = &first
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := q.StatementOf(part, a.literals(q), known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ask(t, dsn, text+format, a.literals(q))
 }
 
 // listFirstSales computes first_sales as long after the last payment, and checks that the lists

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Part says which figures of a question a statement adds up.
@@ -17,6 +18,10 @@ const (
 	Clicks      // the figures of clicks
 	Others      // those of leads and entries
 )
+
+// oneThreadUntil is the longest time of which a part that is not of a large workspace has one thread.
+// It has little to read then, and another part is answered beside it.
+const oneThreadUntil = 100 * 24 * time.Hour
 
 // parted is a question that reads one SELECT, with a line for each column, which adds up activity.
 var parted = regexp.MustCompile(

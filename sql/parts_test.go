@@ -1,0 +1,76 @@
+package sql_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"tributary/sql"
+	"tributary/sql/sqltest"
+)
+
+// Which questions are asked in parts, and which tables each part reads.
+func TestParts(t *testing.T) {
+	var parted []string
+	for _, name := range queries(t) {
+		q := question(t, name)
+		if !q.HasParts() {
+			continue
+		}
+		parted = append(parted, name)
+		for part, reads := range map[sql.Part][]string{
+			sql.Clicks: {"clicks_by_day", "click_days"}, sql.Others: {"revenue", "leads_attributed"},
+		} {
+			for _, large := range []bool{false, true} {
+				text, err := q.StatementOf(part, parameters(q), sql.Known{Large: large})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, table := range []string{"clicks_by_day", "click_days", "revenue", "leads_attributed"} {
+					if got := strings.Contains(text, "FROM "+table); got != slices.Contains(reads, table) {
+						t.Errorf("part %d of %s, large %t, reads %s: %t", part, name, large, table, got)
+					}
+				}
+			}
+		}
+	}
+	if want := []string{"breakdown", "funnel", "trend"}; !slices.Equal(parted, want) {
+		t.Errorf("%v are asked in parts, not %v", parted, want)
+	}
+}
+
+// Names come through whatever characters they have, and a name that one part lacks has figures of 0
+// there.
+func TestJoin(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	const asRows = " FORMAT TabSeparatedWithNamesAndTypes"
+	q := question(t, "breakdown")
+	names := `['', '\'', '\'),(\'', '\\', '\\\'', 'a\tb', 'a\nb', 'a\rb', 'a\0b', '\\N', 'ü', '\xff', '{name:String}', '--']`
+	clicks := ask(t, dsn, "SELECT arrayJoin(arrayConcat("+names+", ['clicks'])) AS name, 4 AS clicks, 3 AS visitors"+asRows, nil)
+	others := ask(t, dsn, "SELECT arrayJoin(arrayConcat("+names+`, ['others'])) AS name, 1 AS leads, 2 AS sales, 2 AS customers,
+		1 AS attributed_customers, -1.5::Decimal(38, 6) AS net, 3::Decimal(38, 6) AS paid, -4.5::Decimal(38, 6) AS refunded,
+		0::Decimal(38, 6) AS disputed, -1::Decimal(38, 6) AS attributed_net, 0 AS without_rate`+asRows, nil)
+	text, err := q.Join(clicks, others)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ask(t, dsn, text+"\nFORMAT TSV", map[string]string{"limit": "100"})
+	want := ask(t, dsn, `SELECT name, 4 * of_clicks, 3 * of_clicks, of_others, 2 * of_others, 2 * of_others,
+			3 * of_others, 0 - 4.5 * of_others, 0, 0 - 1.5 * of_others,
+			if(of_clicks, if(of_others, -0.25, 0), NULL), if(of_clicks, if(of_others, 0.25, 0), NULL),
+			if(of_others, 1.5, NULL), if(of_others, 1.5, NULL), 0
+		FROM
+		(
+			SELECT arrayJoin(arrayConcat(`+names+`, ['clicks', 'others'])) AS name,
+				name != 'others' AS of_clicks, name != 'clicks' AS of_others
+		)
+		ORDER BY -1.5 * of_others DESC, of_clicks DESC, name FORMAT TSV`, nil)
+	if got != want {
+		t.Errorf("the joined parts are\n%s\nnot\n%s", got, want)
+	}
+	for _, bad := range []string{"", "name\tclicks\n", "name\tclicks\nString\n", "name\tclicks\nString\tUInt64\nx\n"} {
+		if _, err := q.Join(bad, others); err == nil {
+			t.Errorf("%q was joined", bad)
+		}
+	}
+}
