@@ -31,7 +31,7 @@ const (
 	timeout   = 10 * time.Second // of ClickHouse, unless the DSN has another; the whole answer may take 2 s longer
 	maxRows   = 1_000_000
 	maxBytes  = 32 << 20 // of the answer as it is sent
-	maxMemory = 2 << 30  // of ClickHouse
+	maxMemory = 2 << 30  // of ClickHouse, for one statement
 
 	maxExecutionTime = "max_execution_time"
 	maxTimeout       = 90 // seconds that it may be: those of the role (sql/access/dashboard.sql)
