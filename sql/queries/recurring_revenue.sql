@@ -33,9 +33,10 @@ FROM
         buyer, name, begin, end,
         -- The invoice in force at a point in time is the last one before it, if its time is not over.
         if(begin <= now64() AND now64() < end, now64(), end) AS until,
-        arrayMap(at -> arrayLast(i -> i.1 < at, invoices), [begin, until]) AS in_force,
-        if(in_force[1].1 > toDateTime64(0, 3) AND in_force[1].3 >= begin, in_force[1].2, toDecimal128(0, 6)) AS before,
-        if(in_force[2].1 > toDateTime64(0, 3) AND in_force[2].3 >= until, in_force[2].2, toDecimal128(0, 6)) AS mrr,
+        arrayLast(i -> i.1 < begin, invoices) AS at_begin,
+        arrayLast(i -> i.1 < until, invoices) AS at_end,
+        if(at_begin.1 > toDateTime64(0, 3) AND at_begin.3 >= begin, at_begin.2, toDecimal128(0, 6)) AS before,
+        if(at_end.1 > toDateTime64(0, 3) AND at_end.3 >= until, at_end.2, toDecimal128(0, 6)) AS mrr,
         arrayExists(i -> i.1 < begin AND i.2 > 0, invoices) AS ever
     FROM
     (
