@@ -101,7 +101,8 @@ func activityView() (string, error) {
 	for i, d := range dimensions {
 		names[i] = d.Name
 	}
-	return activity{View: true, Clicks: true, Leads: true, Entries: true, Read: dimensions, Only: names, Without: names, Checked: true, People: "people",
+	return activity{View: true, Clicks: true, Leads: true, Entries: true, Read: dimensions, Only: names, Without: names,
+		Checked: true, People: "people",
 		Rates: "reporting_rates(currency = {currency:String}, source = {rates:String})"}.render()
 }
 
