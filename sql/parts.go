@@ -86,11 +86,11 @@ func (q Question) Join(clicks, others string) (string, error) {
 			add(key, a.zeros+","+figures)
 		}
 	}
-	columns := append(a.columns, b.columns[keys:]...)
+	columns := slices.Concat(a.columns, b.columns[keys:])
 	for i, column := range columns {
 		columns[i] = fmt.Sprintf("row.%d AS %s", i+1, column)
 	}
-	types := strings.Join(append(a.types, b.types[keys:]...), ", ")
+	types := strings.Join(slices.Concat(a.types, b.types[keys:]), ", ")
 	return m[1] + "(\n    SELECT " + strings.Join(columns, ", ") + "\n    FROM (SELECT arrayJoin(CAST('[" +
 		strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(strings.Join(rows, ",")) + "]', 'Array(Tuple(" + types +
 		"))')) AS row)\n)" + m[4] + m[5], nil
