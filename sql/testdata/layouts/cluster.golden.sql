@@ -440,6 +440,8 @@ INSERT INTO invoice_periods
 -- 0078_comments_of_status.sql
 ALTER TABLE pipeline_status ON CLUSTER `main`
 ALTER TABLE facts ON CLUSTER `main`
+-- 0085_first_sale_of_earnings.sql
+CREATE OR REPLACE VIEW earnings ON CLUSTER `main`
 -- 0090_fewer_merges.sql
 ALTER TABLE stripe_events ON CLUSTER `main` MODIFY SETTING merge_selector_base = 10
 ALTER TABLE facts ON CLUSTER `main` MODIFY SETTING merge_selector_base = 10
@@ -449,7 +451,5 @@ ALTER TABLE ledger_log ON CLUSTER `main` MODIFY SETTING merge_selector_base = 10
 ALTER TABLE ledger_written ON CLUSTER `main` MODIFY SETTING merge_selector_base = 10
 ALTER TABLE revenue_days ON CLUSTER `main` MODIFY SETTING merge_selector_base = 10
 ALTER TABLE payments_written ON CLUSTER `main` MODIFY SETTING merge_selector_base = 10
--- 0085_first_sale_of_earnings.sql
-CREATE OR REPLACE VIEW earnings ON CLUSTER `main`
 -- 0094_comment_of_requests.sql
 ALTER TABLE deferred_names ON CLUSTER `main`

@@ -400,6 +400,8 @@ INSERT INTO invoice_periods
 -- 0078_comments_of_status.sql
 ALTER TABLE pipeline_status
 ALTER TABLE facts
+-- 0085_first_sale_of_earnings.sql
+CREATE OR REPLACE VIEW earnings
 -- 0090_fewer_merges.sql
 ALTER TABLE stripe_events MODIFY SETTING merge_selector_base = 10
 ALTER TABLE facts MODIFY SETTING merge_selector_base = 10
@@ -409,7 +411,5 @@ ALTER TABLE ledger_log MODIFY SETTING merge_selector_base = 10
 ALTER TABLE ledger_written MODIFY SETTING merge_selector_base = 10
 ALTER TABLE revenue_days MODIFY SETTING merge_selector_base = 10
 ALTER TABLE payments_written MODIFY SETTING merge_selector_base = 10
--- 0085_first_sale_of_earnings.sql
-CREATE OR REPLACE VIEW earnings
 -- 0094_comment_of_requests.sql
 ALTER TABLE deferred_names
