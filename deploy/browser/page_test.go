@@ -292,11 +292,22 @@ func TestPageControls(t *testing.T) {
 			before("Europe/Berlin", "7d", "2026-10-27T10:20Z"),
 			before("America/Havana", "today", "2026-03-08T15:20Z"),
 			before("UTC", "month", "2026-03-31T10:20Z"),
+			before("America/Havana", "today", "2026-11-01T04:20Z"),
+			before("Europe/Berlin", "today", "2026-10-25T00:20Z"),
+			before("Europe/Berlin", "today", "2026-03-29T00:20Z"),
+			before("UTC", "12m", "2024-12-10T10:20Z"),
+			before("UTC", "12m", "2025-03-10T10:20Z"),
 		].join("|");
+		const samoa = { range: "custom", from: "2011-12-31", to: "2011-12-31", timezone: "Pacific/Apia" };
+		window.gone = m.span(samoa, Date.parse("2026-03-31T10:20Z")).previous;
 	})`)
 	v.shows("window.before", "2026-03-01 00:00/2026-04-01 00:00|2024-01-01 00:00/2024-02-01 00:00|"+
 		"2026-03-28 00:00/2026-03-29 00:00|2026-03-18 00:00/2026-03-24 13:00|2026-10-14 00:00/2026-10-20 12:00|"+
-		"2026-03-07 00:00/2026-03-07 12:00|2026-02-01 00:00/2026-03-01 00:00")
+		"2026-03-07 00:00/2026-03-07 12:00|2026-02-01 00:00/2026-03-01 00:00|"+
+		// Clocks are put back, back and forward at the end of the hour; a leap day is in one of the years.
+		"2026-10-31 00:00/2026-10-31 01:00|2026-10-24 00:00/2026-10-24 03:00|2026-03-28 00:00/2026-03-28 02:00|"+
+		"2023-01-01 00:00/2023-12-10 11:00|2023-04-01 00:00/2024-03-10 11:00")
+	v.shows("String(window.gone)", "undefined") // the day before was left out of the calendar
 	// A day that is not there, and one that a year passes while it is typed, are no dates.
 	v.exec(`import("/assets/view.js").then((m) => {
 		window.dates = ["2024-02-29", "2026-02-29", "2026-02-31", "2026-13-01", "0002-06-01", "9999-12-31", "x"]

@@ -143,9 +143,9 @@ export function span(view, now, first) {
     "7d": () => days(7),
     "30d": () => days(30),
     "90d": () => days(90),
-    month: () => ({ from: at(m, 1), to: at(m + 1, 1), before: at(m - 1, 1), unit: "day" }),
+    month: () => ({ from: at(m, 1), to: at(m + 1, 1), before: at(m - 1, 1), months: 1, unit: "day" }),
     last_month: () => ({ from: at(m - 1, 1), to: at(m, 1), before: at(m - 2, 1), unit: "day" }),
-    "12m": () => ({ from: at(m - 11, 1), to: at(m + 1, 1), before: at(m - 23, 1), unit: "month" }),
+    "12m": () => ({ from: at(m - 11, 1), to: at(m + 1, 1), before: at(m - 23, 1), months: 12, unit: "month" }),
     all: () => {
       const start = new Date(wall(first ?? now - 29 * day, zone));
       const from = midnight(start.getUTCFullYear(), start.getUTCMonth(), start.getUTCDate(), zone);
@@ -161,11 +161,17 @@ export function span(view, now, first) {
   }[view.range]();
   if (s.before !== undefined && view.compare !== "none") {
     // By clocks and not by length: else an hour of the last day is missing where summer time begins, and
-    // days of a longer month.
+    // days of a longer month. Clocks are read a second before the hour ends: those that are changed at its
+    // end show its beginning again, or skip an hour.
     const open = s.from < nextHour && nextHour < s.to; // of dates to come, all of them
     const date = (at) => Math.floor(wall(at, zone) / day) * day;
-    const same = () => instant(wall(nextHour, zone) - date(s.from) + date(s.before), zone);
-    s.previous = { from: s.before, to: open ? Math.min(same(), s.from) : s.from };
+    const end = new Date(wall(nextHour - 1000, zone) + 1000);
+    const same = () => {
+      if (s.months) return end.setUTCMonth(end.getUTCMonth() - s.months); // a leap day is in one of two years
+      return end - date(s.from) + date(s.before);
+    };
+    const to = open ? Math.min(instant(same(), zone), s.from) : s.from;
+    if (s.before < to) s.previous = { from: s.before, to }; // Samoa had no 30 December 2011
   }
   s.open = s.to > now;
   // whole: a unit begins at from, so that none is both in this time and in the period before.
