@@ -256,10 +256,10 @@ func TestPageControls(t *testing.T) {
 	v.shows(`window.saved?.split("\r\n").length`, "5") // head, three rows, the end
 	v.shows(`window.saved.includes(",-20.00,usd,") + window.saved.slice(0, 16)`, "trueWhen (UTC),What,")
 	v.exec(`import("/assets/table.js").then((m) => { 
-		window.cells = ["=1+1", "@x", " +1", "-1+1", "-20.00", 'a"b', "\t=1", "x; =1;-2", 'x;"@y', "a;b"]
+		window.cells = ["=1+1", "@x", " +1", "-1+1", "-20.00", 'a"b', "\t=1", "x; =1;-2", 'x;"@y', "a;b", "x\n=1"]
 			.map(m.csvCell).join("|");
 	})`)
-	v.shows(`window.cells`, `'=1+1|'@x|' +1|'-1+1|-20.00|"a""b"|'`+"\t=1"+`|"x; '=1;'-2"|"x;""'@y"|"a;b"`)
+	v.shows(`window.cells`, `'=1+1|'@x|' +1|'-1+1|-20.00|"a""b"|'`+"\t=1"+`|"x; '=1;'-2"|"x;""'@y"|"a;b"|"x`+"\n'=1\"")
 
 	v.exec(`const s = document.querySelector(".search"); s.value = ""; s.dispatchEvent(new Event("input"))`)
 	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "9")

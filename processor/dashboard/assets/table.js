@@ -19,12 +19,12 @@ export const isolated = (text) => element("bdi", { textContent: text });
 
 // csvCell quotes a value. A spreadsheet takes text that begins so for a formula; an apostrophe
 // before it says that it is text. Where the decimal sign is a comma, cells of a file end at
-// semicolons, those within quotes of a later cell too.
+// semicolons, and rows at line breaks, those within quotes of a later cell too.
 export function csvCell(value) {
   let text = value === null || value === undefined ? "" : String(value);
   const number = /^-?\d+(\.\d+)?$/.test(text);
   if (!number && /^\s*[=+\-@\t\r\n]/.test(text)) text = "'" + text;
-  text = text.replace(/(;[\s"]*)(?=[=+\-@])/g, "$1'");
+  text = text.replace(/([;\r\n][\s"]*)(?=[=+\-@])/g, "$1'");
   return /[",;\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
 }
 
