@@ -29,6 +29,6 @@ FROM activity(
     to = {to:DateTime('UTC')}, dimension = {dimension:String},
     only = {only:Map(String, Array(String))}, without = {without:Map(String, Array(String))}, currency = {currency:String}, rates = {rates:String}, stored = false
 )
-ORDER BY at DESC, event, who, sale_id
+ORDER BY at DESC, event, who, sale_id, name, net
 LIMIT {limit:UInt32}
 SETTINGS optimize_move_to_prewhere_if_final = 0

@@ -57,6 +57,6 @@ FROM
 )
 WHERE (was.4 != now_is.4 OR was.5 != now_is.5 OR was.6 != now_is.6 OR NOT (was.7 <=> now_is.7))
     AND ({credited:String} = '' OR was.4 = {credited:String} OR now_is.4 = {credited:String})
-ORDER BY abs(change) DESC, object_id, kind
+ORDER BY abs(change) DESC, object_id, kind, occurred_at
 LIMIT {limit:UInt32}
 SETTINGS optimize_move_to_prewhere_if_final = 0
