@@ -21,6 +21,7 @@ func TestOrderOfEquals(t *testing.T) {
 	}{
 		{"live_events", "'refund', concat('re_', i), toDateTime('2025-03-01 10:00:00', 'UTC'), -100 - i, -1 - i / 100"},
 		{"what_changed", "'payment', 'pi_1', toDateTime('2025-03-01 10:00:00', 'UTC') + i, 100, 1"},
+		{"story_of_a_sale", "'payment', 'pi_1', toDateTime('2025-03-01 10:00:00', 'UTC') + i, 100, 1"},
 	} {
 		q := question(t, c.question)
 		var answers []string
@@ -33,7 +34,7 @@ func TestOrderOfEquals(t *testing.T) {
 			given := parameters(q)
 			maps.Copy(given, map[string]string{
 				"workspace": workspace, "from": "2025-03-01 00:00:00", "to": "2025-03-02 00:00:00", "only": "{}",
-				"since": "2025-03-01 00:00:00", "until": "2100-03-01 00:00:00", "limit": "3",
+				"since": "2025-03-01 00:00:00", "until": "2100-03-01 00:00:00", "limit": "3", "sale": "pi_1",
 			})
 			answers = append(answers, ask(t, dsn, q.Text, given))
 		}

@@ -30,5 +30,5 @@ WHERE l.workspace = {workspace:String} AND l.entry_id IN
 (
     SELECT o.entry_id FROM ledger_log AS o FINAL WHERE o.workspace = {workspace:String} AND o.sale_id = {sale:String}
 )
-ORDER BY l.kind, l.object_id, l.version
+ORDER BY l.kind, l.object_id, min(l.occurred_at) OVER (PARTITION BY l.entry_id), l.entry_id, l.version
 SETTINGS optimize_move_to_prewhere_if_final = 0
