@@ -57,7 +57,7 @@ func Explain(ctx context.Context, store *clickhouse.Store, workspace, object str
 	explanation.Searched = searched
 	var bare []Sale // objects without edges and entries: another type of object has the same id, or no money moved
 	for _, group := range groups {
-		sale, err := explainSale(ctx, store, k, group, mentions)
+		sale, err := explainSale(ctx, store, k, group, from, mentions)
 		switch {
 		case err != nil:
 			return nil, err

@@ -16,10 +16,16 @@ import (
 	"tributary/processor/stripe"
 )
 
-func explainSale(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence, group []identity.Node,
+// explainSale explains a group of objects: of the several sales that it may be of, once a payment
+// was taken off its invoice, the one of an object that was asked for.
+func explainSale(ctx context.Context, store *clickhouse.Store, k *ledger.Evidence, group, asked []identity.Node,
 	mentions []Mention,
 ) (Sale, error) {
-	sale := Sale{Canonical: k.SaleOf(group[0]), DeadLetters: []DeadLetter{}, Candidates: []Candidate{},
+	about := group[0]
+	if n := slices.IndexFunc(group, func(n identity.Node) bool { return slices.Contains(asked, n) }); n >= 0 {
+		about = group[n]
+	}
+	sale := Sale{Canonical: k.SaleOf(about), DeadLetters: []DeadLetter{}, Candidates: []Candidate{},
 		Entries: []Entry{}}
 	for _, n := range group {
 		sale.Objects = append(sale.Objects, n.Value())
@@ -37,7 +43,7 @@ func explainSale(ctx context.Context, store *clickhouse.Store, k *ledger.Evidenc
 	})
 	sale.Events, sale.DeadLetters = events(k, group, sale.Objects, buyers(k.Graph, group), mentions)
 	sale.Names = edgesOf(k.Graph, group)
-	sale.Policy, sale.Candidates = candidates(k.Evaluate(group[0]))
+	sale.Policy, sale.Candidates = candidates(k.Evaluate(about))
 	sale.Entries = entries(rows, sale)
 	return sale, nil
 }
