@@ -65,34 +65,14 @@ type via struct {
 }
 
 // NewSearch finds all candidates for the names of one sale or lead. Whatever is not yet known only
-// adds to them.
+// adds to them. The names of shared objects count too; what a person decided about those does not.
 func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identity.Node, at Times,
-	policy Policy) *Search {
+	policy Policy, shared ...identity.Node) *Search {
 	s := &Search{graph: g, clicks: clicks, At: at, Policy: policy}
 	var buyers []identity.Node // followed already, from another of the sale's names
-	for _, n := range from {
-		for _, e := range s.graph.From(n) {
-			if slices.Contains(buyers, e.B) {
-				continue
-			}
-			switch e.B.Type() {
-			case identity.External, identity.Customer, identity.Subscription:
-				buyers = append(buyers, e.B)
-			}
-			switch e.B.Type() {
-			case identity.External:
-				s.through(e.B, RuleExternal)
-			case identity.Customer:
-				s.through(e.B, RuleStripeCustomer)
-			case identity.Subscription:
-				s.through(e.B, RuleSubscription)
-			default:
-				way := via{rule: RuleClickID, key: e.B, scope: bySale}
-				if n.Type() == identity.Lead {
-					way.reported = e.At
-				}
-				s.direct(e, way)
-			}
+	for _, nodes := range [...][]identity.Node{from, shared} {
+		for _, n := range nodes {
+			buyers = s.follow(n, buyers)
 		}
 	}
 	s.correct(from)
@@ -102,6 +82,35 @@ func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identi
 	slices.Sort(s.unmet)
 	s.unmet = slices.Compact(s.unmet)
 	return s
+}
+
+// follow follows the names of one object, but for the buyers that were followed before, and returns
+// all that were.
+func (s *Search) follow(n identity.Node, buyers []identity.Node) []identity.Node {
+	for _, e := range s.graph.From(n) {
+		if slices.Contains(buyers, e.B) {
+			continue
+		}
+		switch e.B.Type() {
+		case identity.External, identity.Customer, identity.Subscription:
+			buyers = append(buyers, e.B)
+		}
+		switch e.B.Type() {
+		case identity.External:
+			s.through(e.B, RuleExternal)
+		case identity.Customer:
+			s.through(e.B, RuleStripeCustomer)
+		case identity.Subscription:
+			s.through(e.B, RuleSubscription)
+		default:
+			way := via{rule: RuleClickID, key: e.B, scope: bySale}
+			if n.Type() == identity.Lead {
+				way.reported = e.At
+			}
+			s.direct(e, way)
+		}
+	}
+	return buyers
 }
 
 // sort puts the best first and leaves one of each target.

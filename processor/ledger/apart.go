@@ -5,12 +5,13 @@ import (
 
 	"tributary/processor/identity"
 	"tributary/processor/join"
+	"tributary/processor/stripe"
 )
 
-// of returns the part of a group that a sale belongs to, where the group is of several sales that
-// have nothing in common any more; else the group.
-func (g *group) of(sale string) *group {
-	if part := g.apart[sale]; part != nil {
+// of returns the part of a group that a payment or invoice belongs to, where the group is of
+// several sales that have nothing in common any more; else the group.
+func (g *group) of(id string) *group {
+	if part := g.apart[id]; part != nil {
 		return part
 	}
 	return g
@@ -19,7 +20,8 @@ func (g *group) of(sale string) *group {
 // divideCredit finds who is credited with each sale of a group of which a payment was taken off its
 // invoice, and belongs to it no more. Whoever brought the buyer to one of them did not bring them to
 // the other, which may be of another subscription, or of before the click. A sale that names no buyer
-// itself has the credit of all together.
+// itself has the names of all together, at its own time. What a session says that made an invoice
+// and its payment holds for both.
 func (k *Evidence) divideCredit(g *group) {
 	var left []string // payments that were taken off an invoice
 	for id, p := range g.payments {
@@ -63,19 +65,70 @@ func (k *Evidence) divideCredit(g *group) {
 			part.nodes = append(part.nodes, n)
 		}
 	}
-	for id, part := range parts {
-		if !k.namesBuyer(part.nodes) {
+	g.apart = parts
+	for _, part := range parts {
+		if part.search != nil {
 			continue
 		}
-		if part.search == nil {
-			at := part.times()
-			part.search = join.NewSearch(k.Graph, k.Clicks, part.nodes, at, k.Policies.At(at.First))
+		at := part.times()
+		if at.First.IsZero() {
+			at = g.times()
 		}
-		if g.apart == nil {
-			g.apart = map[string]*group{}
+		shared := part.ofSessions()
+		if !k.namesBuyer(part.nodes) {
+			shared = g.nodes
 		}
-		g.apart[id] = part
+		shared = slices.DeleteFunc(slices.Clone(shared),
+			func(n identity.Node) bool { return slices.Contains(part.nodes, n) })
+		part.search = join.NewSearch(k.Graph, k.Clicks, part.nodes, at, k.Policies.At(at.First), shared...)
 	}
+}
+
+// ofSessions lists the invoices that sessions of a group's payments name, and which have the names
+// that the sessions say.
+func (g *group) ofSessions() []identity.Node {
+	var list []identity.Node
+	for _, p := range g.payments {
+		for _, f := range p.facts {
+			if f.Source == stripe.FromSession && f.InvoiceID != "" {
+				list = append(list, identity.New(identity.Object, f.InvoiceID))
+			}
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// divided reports whether a group, or one that is assumed to belong to it, is of several sales.
+func (b *books) divided(of *group) bool {
+	return slices.ContainsFunc(b.groups, func(g *group) bool { return g.apart != nil && g.head() == of.head() })
+}
+
+// selling lists the groups, or parts of them, whose payments and invoices are of a sale, and those
+// that these are assumed to belong to.
+func (b *books) selling(sale string) map[*group]bool {
+	parts := map[*group]bool{}
+	for _, g := range b.groups {
+		for id, p := range g.payments {
+			if p.sale() != sale {
+				continue
+			}
+			parts[g.of(id)] = true
+			for _, i := range p.assumed {
+				parts[i.group.of(i.id)] = true
+			}
+		}
+		for id, i := range g.invoices {
+			if i.sale() != sale {
+				continue
+			}
+			parts[g.of(id)] = true
+			for _, p := range i.payments {
+				parts[p.group.of(p.id)] = true
+			}
+		}
+	}
+	return parts
 }
 
 // saleNode returns the payment or invoice that an object, refund or dispute belongs to; empty for what

@@ -136,8 +136,8 @@ func (b *books) bookPayment(p *payment) {
 		b.owe(p)
 		return
 	}
-	e := b.entry(p.group.of(p.sale()), p.source, p.id, stripe.Payment, "")
-	e.OccurredAt, e.Amount, e.SaleID, e.charge = p.at, p.amount, p.sale(), p.chargeOf(max(0, p.firstTried()))
+	e := b.entry(p.group, p.sale(), p.source, p.id, stripe.Payment, "")
+	e.OccurredAt, e.Amount, e.charge = p.at, p.amount, p.chargeOf(max(0, p.firstTried()))
 	invoices := slices.Concat(p.invoices, p.assumed)
 	if p.session == nil && len(invoices) == 0 {
 		e.Tax, e.Shipping, e.Discount = p.parts()
@@ -261,8 +261,8 @@ func (b *books) bookRemainder(i *invoice) {
 	if !slices.ContainsFunc(i.facts, func(f *stripe.Fact) bool { return f.Amount != 0 }) {
 		return
 	}
-	e := b.entry(i.group.of(i.sale()), i.source, i.id, stripe.Payment, "")
-	e.Amount, e.SaleID = i.remainder, i.sale()
+	e := b.entry(i.group, i.sale(), i.source, i.id, stripe.Payment, "")
+	e.Amount = i.remainder
 	e.Tax, e.Shipping, e.Discount, e.beyond = i.rest.tax, i.rest.shipping, i.rest.discount, i.rest.beyond
 	describe(&e, i.facts)
 	e.divide(i.rest.products)
@@ -277,53 +277,70 @@ func (b *books) bookRemainder(i *invoice) {
 	}
 }
 
-// entry copies a fact and the credit of its group, or of the groups that are assumed to belong
-// together.
-func (b *books) entry(g *group, f *stripe.Fact, object, kind, part string) Entry {
+// entry copies a fact and the credit of its sale.
+func (b *books) entry(g *group, sale string, f *stripe.Fact, object, kind, part string) Entry {
 	e := Entry{
 		Workspace: b.Workspace, ID: NewEntryID(b.account, b.livemode, object, kind, part), Account: b.account,
 		Livemode: b.livemode, Kind: kind,
-		ObjectID: object, OccurredAt: f.OccurredAt, ReceivedAt: f.ReceivedAt, CustomerID: f.CustomerID,
+		ObjectID: object, SaleID: sale, OccurredAt: f.OccurredAt, ReceivedAt: f.ReceivedAt, CustomerID: f.CustomerID,
 		Currency: f.Currency, Status: Booked,
 	}
-	if g.credit == nil {
-		g.credit = b.credit(g)
-	}
-	e.MatchRule, e.MatchKey, e.MatchCandidates = g.credit.Rule, string(g.credit.Key), g.credit.others
-	if g.credit.Click != nil {
-		e.Click = *g.credit.Click
+	c := b.credit(g, sale)
+	e.MatchRule, e.MatchKey, e.MatchCandidates = c.Rule, string(c.Key), c.others
+	if c.Click != nil {
+		e.Click = *c.Click
 	} else {
-		e.Click.AffiliateID, e.Click.ProgramID = g.credit.AffiliateID, g.credit.ProgramID
+		e.Click.AffiliateID, e.Click.ProgramID = c.AffiliateID, c.ProgramID
 	}
 	return e
 }
 
-// credit is who is credited with all entries of a group, and the others who could have been.
+// credit is who is credited with all entries of a sale, and the others who could have been.
 type credit struct {
 	join.Credit
 	others []string
 }
 
-func (b *books) credit(g *group) *credit {
-	best, others := join.Merge(b.searches(g)...)
+func (b *books) credit(g *group, sale string) *credit {
+	if g.credit != nil {
+		return g.credit
+	}
+	best, others := join.Merge(b.searches(g, sale)...)
 	c := &credit{Credit: best}
 	for _, o := range others[:min(len(others), 16)] {
 		c.others = append(c.others, o.Target())
 	}
+	if !b.divided(g) {
+		g.credit = c
+	}
 	return c
 }
 
-// searches of all groups that are assumed to be one sale. A group that is only known by its refunds
-// says nothing of when the sale was, so the others decide.
-func (b *books) searches(of *group) []*join.Search {
+// searches of all groups that are assumed to be one sale, or of the parts of them that are. A group
+// that is only known by its refunds says nothing of when the sale was, so the others decide.
+func (b *books) searches(of *group, sale string) []*join.Search {
+	var selling map[*group]bool // nil: all of them
+	if b.divided(of) {
+		selling = b.selling(sale)
+	}
 	var list []*join.Search
 	for _, g := range b.groups {
-		if g.head() == of.head() && (g == of && g.head() == g || !g.silent()) {
+		if g.head() != of.head() || g.silent() && (g != of || g.head() != g) {
+			continue
+		}
+		if selling == nil {
 			list = append(list, g.search)
+			continue
+		}
+		for _, id := range slices.Concat(sortedKeys(g.payments), sortedKeys(g.invoices)) {
+			if part := g.of(id); selling[part] {
+				list = append(list, part.search)
+				delete(selling, part)
+			}
 		}
 	}
 	if len(list) == 0 {
-		return []*join.Search{of.search}
+		return []*join.Search{of.of(sale).search}
 	}
 	return list
 }

@@ -24,7 +24,7 @@ func (k *Evidence) Evaluate(object identity.Node) Evaluation {
 	if g == nil {
 		return Evaluation{}
 	}
-	searches := b.searches(g.of(k.saleIn(g, object)))
+	searches := b.searches(g, k.saleIn(g, object))
 	w := Evaluation{
 		First:  searches[0].At.First,
 		Last:   searches[0].At.Last,
@@ -76,8 +76,12 @@ func (k *Evidence) SaleOf(object identity.Node) string {
 
 // saleIn returns the id of the sale of an object of a group.
 func (k *Evidence) saleIn(g *group, object identity.Node) string {
-	if p := g.payments[k.paymentOf(object)]; p != nil {
+	id := k.saleNode(object)
+	if p := g.payments[id]; p != nil {
 		return p.sale()
+	}
+	if i := g.invoices[id]; i != nil && g.apart != nil {
+		return i.sale()
 	}
 	if i := sortedKeys(g.invoices); len(i) > 0 {
 		return i[0]

@@ -29,7 +29,7 @@ type group struct {
 	detached  map[string]*stripe.Fact   // by invoice payment: that it was taken off its invoice
 	search    *join.Search
 	credit    *credit           // nil: not asked for yet
-	apart     map[string]*group // by payment and invoice: parts of it that are sales of their own
+	apart     map[string]*group // by payment and invoice: parts of it that are sales of their own; most: nil
 	joined    *group            // by assumed links: the one that stands for all of them
 }
 
@@ -247,7 +247,8 @@ func (g *group) times() join.Times {
 	}
 	for _, i := range g.invoices {
 		for _, f := range i.facts {
-			if f.Amount != 0 { // an invoice may be issued a month before it is paid
+			// An invoice may be issued a month before it is paid, or paid by what was taken off it since.
+			if f.Amount != 0 && (len(i.left) == 0 || f.Amount > i.gone(f.CreatedAt)) {
 				widen(f.OccurredAt)
 			}
 		}

@@ -41,11 +41,11 @@ func (b *books) bookMoneyOut(g *group) {
 				continue
 			}
 			sale := b.saleOf(r.payment, f)
-			e := b.entry(g.of(sale), f, r.id, f.Kind, "")
+			e := b.entry(g, sale, f, r.id, f.Kind, "")
 			if !r.released {
 				e.Amount = f.Amount
 			}
-			b.moveOut(e, r.payment.failureOf(r.charge), sale, f.Kind+r.id)
+			b.moveOut(e, r.payment.failureOf(r.charge), f.Kind+r.id)
 		}
 	}
 	for _, id := range sortedKeys(g.payments) {
@@ -56,11 +56,10 @@ func (b *books) bookMoneyOut(g *group) {
 
 // moveOut books money that goes back of a sale; failed is as in pool. Its credit and its buyer are
 // those of the sale, and it has its share of the tax.
-func (b *books) moveOut(e Entry, failed, saleID, id string) {
-	s := b.sale(saleID)
-	e.SaleID = saleID
+func (b *books) moveOut(e Entry, failed, id string) {
+	s := b.sale(e.SaleID)
 	if e.MatchRule != "none" {
-		e.MatchRule, e.MatchKey = "sale", saleID
+		e.MatchRule, e.MatchKey = "sale", e.SaleID
 	}
 	e.CustomerID = cmp.Or(e.CustomerID, s.customer)
 	e.ExternalCustomerID, e.SubscriptionID = s.external, s.subscription
@@ -319,13 +318,12 @@ func (b *books) bookFigures(g *group, p *payment, refunds []*refund) {
 		}
 		for _, key := range order {
 			s := steps[key]
-			part := g.of(p.sale())
-			e := b.entry(part, s.fact, charge, stripe.Refund, key)
+			e := b.entry(g, p.sale(), s.fact, charge, stripe.Refund, key)
 			e.Amount = -s.refunded
-			b.moveOut(e, p.failureOf(charge), p.sale(), stripe.Refund+charge+key)
-			e = b.entry(part, s.fact, charge, stripe.RefundReversal, key)
+			b.moveOut(e, p.failureOf(charge), stripe.Refund+charge+key)
+			e = b.entry(g, p.sale(), s.fact, charge, stripe.RefundReversal, key)
 			e.Amount = s.reversed
-			b.moveOut(e, p.failureOf(charge), p.sale(), stripe.RefundReversal+charge+key)
+			b.moveOut(e, p.failureOf(charge), stripe.RefundReversal+charge+key)
 		}
 	}
 }
@@ -420,13 +418,12 @@ func (b *books) bookDisputes(g *group) {
 				charge = f.ParentID
 			}
 		}
-		sale := b.saleOf(p, f)
-		e := b.entry(g.of(sale), f, k.dispute, k.kind, k.transaction)
+		e := b.entry(g, b.saleOf(p, f), f, k.dispute, k.kind, k.transaction)
 		e.transaction = k.transaction
 		if k.transaction != "" || !known[key{k.kind, k.dispute, ""}] {
 			e.Amount = f.Amount
 		}
-		b.moveOut(e, p.failureOf(charge), sale, k.kind+k.dispute+k.transaction)
+		b.moveOut(e, p.failureOf(charge), k.kind+k.dispute+k.transaction)
 	}
 }
 
