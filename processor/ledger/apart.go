@@ -84,6 +84,13 @@ func (k *Evidence) divideCredit(g *group) {
 	}
 }
 
+// attachedBefore reports whether a fact says nothing of a payment but that it was attached, perhaps
+// days after it was made, to an invoice that it was taken off since.
+func (p *payment) attachedBefore(f *stripe.Fact) bool {
+	return f.Source == stripe.FromInvoicePayment && p.source != nil && p.source.Source != stripe.FromInvoicePayment &&
+		slices.ContainsFunc(p.former, func(i *invoice) bool { return i.id == f.InvoiceID })
+}
+
 // ofSessions lists the invoices that sessions of a group's payments name, and which have the names
 // that the sessions say.
 func (g *group) ofSessions() []identity.Node {

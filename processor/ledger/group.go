@@ -240,7 +240,8 @@ func (g *group) times() join.Times {
 	}
 	for _, p := range g.payments {
 		for _, f := range p.facts {
-			if f.Kind == stripe.Payment && f.Amount != 0 { // a session may be days before its payment
+			// A session may be days before its payment.
+			if f.Kind == stripe.Payment && f.Amount != 0 && !p.attachedBefore(f) {
 				widen(f.OccurredAt)
 			}
 		}
