@@ -58,6 +58,8 @@ func TestBlockedStorage(t *testing.T) {
 		{"storage", noStorage, true},
 		{"broken-storage", brokenStorage, true},
 		{"broken-storage-no-cookies", noCookies + ";" + brokenStorage, false},
+		// A site may keep items under these names.
+		{"own-items", `localStorage.trim = localStorage.link = localStorage.search = "1"`, true},
 		{"null-storage", `Object.defineProperty(window, "localStorage", {value: null})`, true},
 		{"full-storage", noCookies +
 			`; Storage.prototype.setItem = () => { throw new DOMException("", "QuotaExceededError") }`, true},
