@@ -53,12 +53,36 @@ func (l Layout) files() (fs.FS, error) {
 	return rendered, nil
 }
 
+// Sync returns the statement that waits until a server has the rows of a table which another one had
+// acknowledged; "" where there is nothing to wait for: on a single server, and on ClickHouse Cloud,
+// where it was not tried. The table's name is that of migrations, or DATABASE.TABLE.
+//
+// On a cluster every server waits. A Replicated database has no such statement for all of its
+// servers: the one that is asked waits.
+func (l Layout) Sync(table string) string {
+	if l.Kind != Cluster && l.Kind != ReplicatedDatabase {
+		return ""
+	}
+	if databaseOf(table) == "" {
+		table = quoted(l.Database) + "." + table
+	}
+	return "SYSTEM SYNC REPLICA" + rendering{Layout: l}.onCluster() + " " + l.Stored(table) + " LIGHTWEIGHT"
+}
+
+// Sources returns the tables that a statement reads, each once, by the names that it has for them.
+func Sources(statement string) (tables []string) {
+	for _, at := range source.FindAllStringSubmatchIndex(mask(statement), -1) {
+		if table := statement[at[2]:at[3]]; !slices.Contains(tables, table) {
+			tables = append(tables, table)
+		}
+	}
+	return tables
+}
+
 // syncs returns the statements to be executed before one that fills a table from others. A server
 // that lags lacks rows of these which another one had acknowledged before a view began to fill the
 // table with them: they would be missing in it for ever. tables are those that stand then, and is
 // changed as the statement changes them.
-//
-// A Replicated database has no such statement for all of its servers: the one that is asked waits.
 func (l Layout) syncs(statement string, tables map[string]bool) (statements []string) {
 	masked := mask(statement)
 	if at := createTable.FindStringSubmatchIndex(masked); at != nil {
@@ -70,13 +94,9 @@ func (l Layout) syncs(statement string, tables map[string]bool) (statements []st
 	if !insert.MatchString(masked) {
 		return nil
 	}
-	for _, at := range source.FindAllStringSubmatchIndex(masked, -1) {
-		if table := statement[at[2]:at[3]]; tables[table] {
-			sync := fmt.Sprintf("SYSTEM SYNC REPLICA%s %s.%s LIGHTWEIGHT", rendering{Layout: l}.onCluster(),
-				quoted(l.Database), l.Stored(table))
-			if !slices.Contains(statements, sync) {
-				statements = append(statements, sync)
-			}
+	for _, table := range Sources(statement) {
+		if tables[table] {
+			statements = append(statements, l.Sync(table))
 		}
 	}
 	return statements

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"tributary/sql"
 )
 
 // Derivation returns the query that computes a derived table, one that the materialized view
@@ -38,13 +40,14 @@ func Derived(ctx context.Context, s *Store, table string) (string, error) {
 
 // RebuildDerived computes a derived table again beside the live one and exchanges the two in one
 // step, while the live one is read and written. It then computes the table once more, for what
-// reached the old one in the meantime: that adds nothing else, because rows have versions. It tries
-// once.
+// reached the old one in the meantime: that adds nothing else, because rows have versions. Both times
+// it waits until the server has what others took (Store.Sync). It tries once.
 func RebuildDerived(ctx context.Context, s *Store, table string) error {
 	query, err := Derivation(ctx, s, table)
 	if err != nil {
 		return err
 	}
+	sources := sql.Sources(query)
 	query += " SETTINGS final = 1, max_partitions_per_insert_block = 0"
 	rebuilt := table + "_rebuilt"
 	for _, statement := range []string{
@@ -60,6 +63,11 @@ func RebuildDerived(ctx context.Context, s *Store, table string) error {
 				return err
 			}
 		}
+		if strings.HasPrefix(statement, "INSERT") {
+			if err := s.Sync(ctx, sources...); err != nil {
+				return fmt.Errorf("rebuild %s: %w", table, err)
+			}
+		}
 		if err := s.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("rebuild %s: %w", table, err)
 		}
@@ -67,6 +75,9 @@ func RebuildDerived(ctx context.Context, s *Store, table string) error {
 	if table == "revenue" { // an entry that left a day in the meantime is there and under its new day
 		const known = "INSERT INTO revenue_days SELECT workspace, entry_id, livemode, day, version FROM ledger"
 		if err := s.Exec(ctx, known); err != nil {
+			return err
+		}
+		if err := s.Sync(ctx, "revenue_days"); err != nil {
 			return err
 		}
 		if err := s.Exec(ctx, insertMoved+"1"+ofSeveralDays); err != nil {

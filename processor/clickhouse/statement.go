@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -55,6 +56,43 @@ func (s *Store) Exec(ctx context.Context, statement string, args ...any) error {
 		if err := s.conn.Exec(clickhouse.Context(ctx, clickhouse.WithSettings(settings)), statement, given...); err != nil {
 			line, _, _ := strings.Cut(statement, "\n")
 			return fmt.Errorf("%s: %w", line, err)
+		}
+	}
+	return nil
+}
+
+// syncFor is how long a server waits for rows of another one. It is less than the time that DDL has
+// on the servers of a cluster (sql.Settings).
+const syncFor = 3 * time.Minute
+
+// Sync waits until the servers have the rows of some tables which another one of them had
+// acknowledged (sql.Layout.Sync). Call it before rows are read that are then copied, or counted as
+// missing: a server that lags does not have the latest ones, and nobody copies them later. Tables are
+// named as statements name them. It does nothing on a single server.
+//
+// It takes as long as the servers lag, and returns an error after three minutes for each table. It
+// needs the right SYSTEM SYNC REPLICA, which the role of migrations has. It tries once.
+func (s *Store) Sync(ctx context.Context, tables ...string) error {
+	layout, err := s.Layout(ctx)
+	if err != nil {
+		return err
+	}
+	settings := sql.Settings()
+	settings["receive_timeout"] = int(syncFor.Seconds())
+	for _, table := range tables {
+		statement := layout.Sync(table)
+		if statement == "" {
+			return nil
+		}
+		if err := s.conn.Exec(clickhouse.Context(ctx, clickhouse.WithSettings(settings)), statement); err != nil {
+			f := faultOf(err)
+			switch f.name {
+			case "ACCESS_DENIED":
+				f.hint = "GRANT SYSTEM SYNC REPLICA on its tables, or the role of migrations that processor roles prints"
+			case "TIMEOUT_EXCEEDED":
+				f.hint = "a server lags: look at system.replicas and system.replication_queue, then run it again"
+			}
+			return fmt.Errorf("wait until the servers have all rows of %s: %w", table, hinted(err, f))
 		}
 	}
 	return nil
