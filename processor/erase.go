@@ -51,6 +51,11 @@ func (c *eraseCommand) Run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer store.Close()
+	if c.Confirm {
+		if err := erase.Sync(ctx, store); err != nil {
+			return err
+		}
+	}
 	person, err := erase.Find(ctx, store, c.Workspace, from, c.Visitor)
 	if err != nil {
 		return err

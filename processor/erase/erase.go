@@ -24,6 +24,14 @@ import (
 // ErrNobody is returned when nothing is stored under the names.
 var ErrNobody = errors.New("nothing is known by these names")
 
+// Sync waits until the servers have what others took, of the tables in which an erasure finds names.
+// Call it before Find, if the person is to be erased: a server that lags does not know the latest
+// names and events, and they would stay.
+func Sync(ctx context.Context, store *clickhouse.Store) error {
+	return store.Sync(ctx, "identities", "first_names", "deferred_names", "erasures", "clicks", "page_views", "leads",
+		"stripe_events", "facts", "ledger", "dead_letters")
+}
+
 // Run erases a person. It stores the list of erased names first: records that are consumed from
 // then on are stored without them. Then it removes the names from every table. It may be
 // interrupted and run again: each name keeps its alias.
@@ -80,6 +88,9 @@ func newAlias(n identity.Node) string {
 // RedactLateArrivals removes a person who is on the list already from every table: from rows that a
 // processor has inserted since, because its list was older.
 func RedactLateArrivals(ctx context.Context, store *clickhouse.Store, list *List, p *Person) error {
+	if err := Sync(ctx, store); err != nil {
+		return err
+	}
 	redaction := p.redaction(list)
 	if len(redaction.Quoted)+len(p.Objects) > 0 {
 		if err := redactEvents(ctx, store, list, p, redaction.Quoted); err != nil {
@@ -114,6 +125,12 @@ func RedactLateArrivals(ctx context.Context, store *clickhouse.Store, list *List
 // names. What was booked by that copy has become the live tables, and may have the names. keys are
 // those of List.
 func Again(ctx context.Context, store *clickhouse.Store, keys func(string) *stripe.Keys, before string) error {
+	if err := store.Sync(ctx, clickhouse.Table(before, "erasures")); err != nil {
+		return err
+	}
+	if err := Sync(ctx, store); err != nil {
+		return err
+	}
 	list := &List{Keys: keys}
 	if err := list.Load(ctx, store); err != nil {
 		return fmt.Errorf("read erased names: %w", err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -385,6 +387,41 @@ func TestAccountCustomer(t *testing.T) {
 	redacted, changed := list.Event("default", e)
 	if !changed || strings.Contains(string(redacted.Body), "acct_anna") {
 		t.Errorf("the account is still in %s", redacted.Body)
+	}
+}
+
+// On several servers an erasure first waits until the one that is asked has what others took: it would
+// not find the latest names. So does the look for what arrived late.
+func TestErasureWaitsForReplicas(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replicas := clickhousetest.NewReplicas(t, dsn)
+	store, err := clickhouse.Open(replicas.URL+u.Path, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	person := &erase.Person{Workspace: "default", Names: []identity.Node{identity.New(identity.Customer, "cus_anna")}}
+	if err := erase.RedactLateArrivals(t.Context(), store, new(erase.List), person); err != nil {
+		t.Fatal(err)
+	}
+	waited := make(map[string]bool)
+	for _, s := range replicas.Statements() {
+		if table, ok := strings.CutPrefix(s, "SYSTEM SYNC REPLICA "); ok {
+			waited[strings.TrimSuffix(table[strings.LastIndexByte(table, '.')+1:], " LIGHTWEIGHT")] = true
+			continue
+		}
+		for _, table := range []string{"identities", "first_names", "stripe_events", "deferred_names", "dead_letters"} {
+			if regexp.MustCompile(`(?:FROM|ALTER TABLE) `+table+`\b`).MatchString(s) && !waited[table] {
+				t.Errorf("%s is read or altered, and was not waited for: %s", table, s)
+			}
+		}
+	}
+	if len(waited) == 0 {
+		t.Error("nothing is waited for")
 	}
 }
 
