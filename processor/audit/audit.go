@@ -12,6 +12,7 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -42,6 +43,8 @@ type Audit struct {
 	RetentionDays int
 	Batch         int // records that are handled at once
 	Log           *slog.Logger
+
+	syncs bool // see sync
 }
 
 // Report is what was found.
@@ -96,9 +99,30 @@ func (r reader) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]
 	return leads, err
 }
 
+// sync waits until the servers have what others took, of the tables of a database, before Repair acts
+// on what is found: a server that lags finds rows missing, or an entry that no record explains
+// because it lacks the record, and would delete it. Run alone does not wait, because the role of
+// processors has no right to: what a lag made it find is gone in the next run.
+func (a *Audit) sync(ctx context.Context, database string) error {
+	if !a.syncs {
+		return nil
+	}
+	tables := []string{"leads_attributed", "revenue", "revenue_days", ledgerLog}
+	for _, t := range sources {
+		tables = append(tables, t.table)
+	}
+	for i, table := range tables {
+		tables[i] = clickhouse.Table(database, table)
+	}
+	return a.Live.Sync(ctx, tables...)
+}
+
 // Run checks what was received since then, and all of the derived tables.
 func (a *Audit) Run(ctx context.Context, since time.Time) (*Report, error) {
 	if err := truncate(ctx, a.Shadow); err != nil {
+		return nil, err
+	}
+	if err := a.sync(ctx, ""); err != nil {
 		return nil, err
 	}
 	now := time.Now().UTC()
@@ -206,11 +230,17 @@ func (a *Audit) fromTables(ctx context.Context, h *replay.Handlers, r *Report) e
 // compare compares the tables that records fill. Sales that look unexplained are recomputed first:
 // more may have become known about them while their records were handled.
 func (a *Audit) compare(ctx context.Context, h *replay.Handlers, r *Report) ([]Finding, error) {
+	if err := errors.Join(a.sync(ctx, ""), a.sync(ctx, a.ShadowDB)); err != nil {
+		return nil, err
+	}
 	_, sales, err := unexplained(ctx, a.Live, a.ShadowDB, r.Since, r.Until)
 	if err != nil {
 		return nil, err
 	}
 	if err := h.Recomputer.RecomputeSales(ctx, sales); err != nil {
+		return nil, err
+	}
+	if err := a.sync(ctx, a.ShadowDB); err != nil {
 		return nil, err
 	}
 	findings, err := compareSources(ctx, a.Live, a.ShadowDB, a.RetentionDays)

@@ -16,6 +16,7 @@ const repairs = 4
 // Repair repairs what Run finds and is Finding.Repairable, source tables before derived ones, and
 // runs again. It returns what was found at first, and what is left.
 func (a *Audit) Repair(ctx context.Context, since time.Time) (found, left *Report, err error) {
+	a.syncs = true
 	if found, err = a.Run(ctx, since); err != nil {
 		return nil, nil, err
 	}
