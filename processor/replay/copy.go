@@ -10,6 +10,20 @@ import (
 	"tributary/processor/clickhouse"
 )
 
+// copied are the tables of a live database that a rebuild reads: what it copies, and what it books.
+var copied = []string{"clicks", "page_views", "stripe_events", "dead_letters", "identities", "first_names", "leads",
+	"fx_rates", "erasures", "facts"}
+
+// syncTables waits until the servers have what others took of some tables (clickhouse.Store.Sync).
+// Rows are copied, or booked, once: a row that the server lacks then would be missing for ever.
+func syncTables(ctx context.Context, s *clickhouse.Store, name tableNames, tables ...string) error {
+	named := make([]string, len(tables))
+	for i, table := range tables {
+		named[i] = name(table)
+	}
+	return s.Sync(ctx, named...)
+}
+
 // copyPublicLeads copies what leads that browsers sent reported first under a name.
 func copyPublicLeads(ctx context.Context, s *clickhouse.Store, names string, since time.Time) error {
 	return s.Exec(ctx, "INSERT INTO first_names SELECT * FROM "+names+
@@ -88,6 +102,9 @@ func copyBeside(ctx context.Context, s *clickhouse.Store, database, table string
 		if err := s.Exec(ctx, statement); err != nil {
 			return err
 		}
+	}
+	if err := syncTables(ctx, s, inDatabase(database), table); err != nil {
+		return err
 	}
 	parts, err := parts(ctx, s, database, table)
 	for _, part := range parts {

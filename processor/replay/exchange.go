@@ -153,6 +153,9 @@ func (b *Rebuild) dateVersions(ctx context.Context, positions map[string]string)
 	if positions[datedStep] != "" {
 		return nil
 	}
+	if err := b.Live.Sync(ctx, "ledger_log"); err != nil {
+		return err
+	}
 	if err := b.Live.Exec(ctx, "INSERT INTO ledger_written (workspace, entry_id, version, written_at) "+
 		"SELECT workspace, entry_id, version, received_at FROM ledger_log"); err != nil {
 		return err
@@ -171,6 +174,10 @@ func (b *Rebuild) catchUp(ctx context.Context, positions map[string]string, then
 	booking.table, booking.into = inDatabase(b.ShadowDB), b.Live
 	if b.OneDatabase {
 		booking.table = beside
+	}
+	if err := errors.Join(syncTables(ctx, b.Live, inDatabase(b.LiveDB), copied...),
+		syncTables(ctx, b.Live, booking.table, "identities", "first_names", "leads")); err != nil {
+		return err
 	}
 	since := then
 	if b.Topics != nil {

@@ -57,6 +57,9 @@ func (b *Rebuild) follow(ctx context.Context, h *Handlers, positions map[string]
 	from := began.Add(-overlap)
 	for range 2 { // the second time there is little left
 		until = time.Now().UTC()
+		if err := syncTables(ctx, b.Shadow, inDatabase(b.LiveDB), copied...); err != nil {
+			return until, err
+		}
 		if b.Topics != nil {
 			err = b.fromTopics(ctx, h, positions, result)
 		} else {

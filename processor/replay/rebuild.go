@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -134,6 +135,12 @@ func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
 		return nil, err
 	}
 	b.Log.Info("comparing")
+	compared := slices.Compact(slices.Sorted(slices.Values(slices.Concat(copied, computed))))
+	for _, database := range []string{b.LiveDB, b.ShadowDB} {
+		if err := syncTables(ctx, b.Live, inDatabase(database), compared...); err != nil {
+			return nil, err
+		}
+	}
 	result.Differences, err = differences(ctx, b.Live, b.ShadowDB, b.Topics != nil, b.RetentionDays, until)
 	if err != nil {
 		return nil, err
@@ -148,6 +155,9 @@ func (b *Rebuild) Run(ctx context.Context) (*Result, error) {
 // prepare copies what no record contains: rates, the list of erased names, the edges of catalogues,
 // and what a reconciliation read of Stripe's balance.
 func (b *Rebuild) prepare(ctx context.Context, positions map[string]string) (*Handlers, error) {
+	if err := syncTables(ctx, b.Shadow, inDatabase(b.LiveDB), copied...); err != nil {
+		return nil, err
+	}
 	if positions["prepared"] == "" {
 		if err := b.copyTable(ctx, "fx_rates"); err != nil {
 			return nil, err
