@@ -22,7 +22,7 @@ type carriedEdges struct {
 
 type edgeDigest [16]byte
 
-// mostKnown bounds the memory of carriedEdges: 30 MB.
+// mostKnown bounds the memory of carriedEdges, to 40 MB (TestMarksOfABacklog).
 const mostKnown = 700_000
 
 // knownFor is how long an edge is remembered at least: until after it is marked, where ClickHouse is
