@@ -45,14 +45,18 @@ type lease struct {
 //  2. both insert: with keeper_map_strict_mode an insert of a key that is there fails, so one of them
 //     has the lease and the other an error.
 //
-// An owner that cannot renew its lease, or that was frozen meanwhile, stops before another process
+// An owner that cannot renew its lease, or that was stopped meanwhile, stops before another process
 // may take it: it counts from before the statement that renewed it last, and stops ten seconds early.
-// Its context ends then, so that it sends no further statement. One that it has sent may go on in
-// ClickHouse, as may one for every server that waits in Keeper's queue, while the next owner executes
-// the same migration from its begin. That does no harm to statements that do none where they were
-// executed before; only an EXCHANGE that is executed so late may exchange what the next owner has
-// just made. So whoever runs a migration anew after a lost lease waits until no statement of the old
-// one is in system.processes and system.distributed_ddl_queue.
+// Its context ends then, so that it sends no further statement. Where the whole machine was suspended,
+// its clock may have stood still: the owner learns from its next renewal, up to ten seconds later,
+// that another process has the lease, and may send statements until then.
+//
+// A statement that it has sent may go on in ClickHouse, as may one for every server that waits in
+// Keeper's queue, while the next owner executes the same migration from its begin. That does no harm
+// to statements that do none where they were executed before; only an EXCHANGE that is executed so
+// late may exchange what the next owner has just made. So whoever runs a migration anew after a lost
+// lease waits until no statement of the old one is in system.processes and
+// system.distributed_ddl_queue.
 func takeLease(ctx context.Context, db *sql.DB) (_ *lease, held context.Context, err error) {
 	l := &lease{db: db, owner: rand.Text()}
 	var before string
@@ -99,7 +103,7 @@ func (l *lease) renew(ctx context.Context, lose context.CancelCauseFunc) {
 		sent := time.Now()
 		if !sent.Before(end) {
 			lose(fmt.Errorf("the lease is lost: %w (hint: run it again when Keeper answers and no statement of this "+
-				"one is in system.processes)", lost))
+				"one is in system.processes or waits in system.distributed_ddl_queue)", lost))
 			return
 		}
 		tried, cancel := context.WithDeadline(ctx, end)
