@@ -94,6 +94,9 @@ func migrate(s *site) {
 	}
 }
 
+// syncReplica is what commands wait by that copy rows on several servers.
+const syncReplica = "SYSTEM SYNC REPLICA ledger LIGHTWEIGHT"
+
 func testMigrator(s *site) {
 	for _, shadow := range []string{database + "_replay", database + "_audit_x1"} {
 		s.may("CREATE DATABASE "+shadow, "CREATE TABLE "+shadow+".ledger AS ledger", "DROP DATABASE "+shadow)
@@ -102,6 +105,10 @@ func testMigrator(s *site) {
 		"EXCHANGE TABLES revenue_rebuilt AND revenue", "EXCHANGE TABLES revenue_rebuilt AND revenue",
 		"DROP TABLE revenue_rebuilt",
 		"CREATE VIEW v AS SELECT 1", "DROP VIEW v")
+	// No table here has replicas, so that it fails; the right is looked at first.
+	if _, err := s.ask(syncReplica, nil); err == nil || refused.MatchString(err.Error()) {
+		s.t.Errorf("waiting for other servers: %v, want that only the table is refused", err)
+	}
 	s.mayNot("CREATE DATABASE more", "DROP TABLE elsewhere.t", "SELECT a FROM elsewhere.t", "CREATE USER eve",
 		"GRANT SELECT ON *.* TO default", "SELECT * FROM url('http://127.0.0.1:1/', CSV, 'a String')")
 	migrate(s) // again, as an upgrade does
@@ -115,7 +122,7 @@ func testWriter(s *site) {
 	s.mayNot("ALTER TABLE ledger DELETE WHERE true", "TRUNCATE TABLE ledger", "DROP TABLE ledger",
 		"CREATE DATABASE tributary_replay",
 		"CREATE TABLE t (a Int8) ENGINE = MergeTree ORDER BY a", "ALTER TABLE ledger ADD COLUMN a Int8",
-		"OPTIMIZE TABLE ledger",
+		"OPTIMIZE TABLE ledger", syncReplica,
 		"DROP DATABASE "+database, "SELECT a FROM elsewhere.t", "SELECT 1 SETTINGS optimize_move_to_prewhere_if_final = 1")
 }
 
