@@ -45,17 +45,17 @@ type lease struct {
 //  2. both insert: with keeper_map_strict_mode an insert of a key that is there fails, so one of them
 //     has the lease and the other an error.
 //
-// An owner that cannot renew its lease, or that was stopped meanwhile, stops before another process
-// may take it: it counts from before the statement that renewed it last, and stops ten seconds early.
-// Its context ends then, so that it sends no further statement. Where the whole machine was suspended,
-// its clock may have stood still: the owner learns from its next renewal, up to ten seconds later,
-// that another process has the lease, and may send statements until then.
+// An owner that cannot renew its lease, or that was stopped meanwhile, stops before another
+// process may take it: it counts from before the statement that renewed it last, and stops ten
+// seconds early. Its context ends then, so that it sends no further statement. Where the whole
+// machine was suspended, its clock may have stood still: the owner learns from its next renewal,
+// up to ten seconds later, that another process has the lease, and may send statements until then.
 //
 // A statement that it has sent may go on in ClickHouse, as may one for every server that waits in
-// Keeper's queue, while the next owner executes the same migration from its begin. That does no harm
-// to statements that do none where they were executed before; only an EXCHANGE that is executed so
-// late may exchange what the next owner has just made. So whoever runs a migration anew after a lost
-// lease waits until no statement of the old one is in system.processes and
+// Keeper's queue, while the next owner executes the same migration from its begin. That does no
+// harm to statements that do none where they were executed before; only an EXCHANGE that is
+// executed so late may exchange what the next owner has just made. So whoever runs a migration
+// anew after a lost lease waits until no statement of the old one is in system.processes and
 // system.distributed_ddl_queue.
 func takeLease(ctx context.Context, db *sql.DB) (_ *lease, held context.Context, err error) {
 	l := &lease{db: db, owner: rand.Text()}
@@ -88,8 +88,8 @@ func takeLease(ctx context.Context, db *sql.DB) (_ *lease, held context.Context,
 	return l, held, nil
 }
 
-// renew prolongs the lease until its context ends, and ends the context when another process has the
-// lease, or may soon have it.
+// renew prolongs the lease until its context ends, and ends the context when another process has
+// the lease, or may soon have it.
 func (l *lease) renew(ctx context.Context, lose context.CancelCauseFunc) {
 	const holds = leaseFor - renewEvery
 	end := l.taken.Add(holds)

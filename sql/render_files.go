@@ -53,9 +53,9 @@ func (l Layout) files() (fs.FS, error) {
 	return rendered, nil
 }
 
-// Sync returns the statement that waits until a server has the rows of a table which another one had
-// acknowledged; "" where there is nothing to wait for: on a single server, and on ClickHouse Cloud,
-// where it was not tried. The table's name is that of migrations, or DATABASE.TABLE.
+// Sync returns the statement that waits until a server has the rows of a table which another one
+// had acknowledged; "" where there is nothing to wait for: on a single server, and on ClickHouse
+// Cloud, where it was not tried. The table's name is that of migrations, or DATABASE.TABLE.
 //
 // On a cluster every server waits. A Replicated database has no such statement for all of its
 // servers: the one that is asked waits.

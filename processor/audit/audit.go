@@ -99,10 +99,10 @@ func (r reader) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]
 	return leads, err
 }
 
-// sync waits until the servers have what others took, of the tables of a database, before Repair acts
-// on what is found: a server that lags finds rows missing, or an entry that no record explains
-// because it lacks the record, and would delete it. Run alone does not wait, because the role of
-// processors has no right to: what a lag made it find is gone in the next run.
+// sync waits until the servers have what others took, of the tables of a database, before Repair
+// acts on what is found: a server that lags finds rows missing, or an entry that no record
+// explains because it lacks the record, and would delete it. Run alone does not wait, because the
+// role of processors has no right to: what a lag made it find is gone in the next run.
 func (a *Audit) sync(ctx context.Context, database string) error {
 	if !a.syncs {
 		return nil

@@ -40,8 +40,8 @@ func Derived(ctx context.Context, s *Store, table string) (string, error) {
 
 // RebuildDerived computes a derived table again beside the live one and exchanges the two in one
 // step, while the live one is read and written. It then computes the table once more, for what
-// reached the old one in the meantime: that adds nothing else, because rows have versions. Both times
-// it waits until the server has what others took (Store.Sync). It tries once.
+// reached the old one in the meantime: that adds nothing else, because rows have versions. Both
+// times it waits until the server has what others took (Store.Sync). It tries once.
 func RebuildDerived(ctx context.Context, s *Store, table string) error {
 	query, err := Derivation(ctx, s, table)
 	if err != nil {
@@ -88,10 +88,10 @@ func RebuildDerived(ctx context.Context, s *Store, table string) error {
 	return nil
 }
 
-// VoidFirstSales makes all lists of first sales void that were computed until now: questions look at
-// all payments until the lists are computed again. Call it just before and after payments in revenue
-// are altered, deleted or exchanged, for no insert into the ledger notes that: five minutes later new
-// lists may be computed.
+// VoidFirstSales makes all lists of first sales void that were computed until now: questions look
+// at all payments until the lists are computed again. Call it just before and after payments in
+// revenue are altered, deleted or exchanged, for no insert into the ledger notes that: five
+// minutes later new lists may be computed.
 func VoidFirstSales(ctx context.Context, s *Store) error {
 	// By a clock that was set back, now is before they were computed.
 	if err := s.Exec(ctx, "INSERT INTO payments_written (workspace, livemode, written_at) "+

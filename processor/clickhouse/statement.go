@@ -67,8 +67,8 @@ const syncFor = 3 * time.Minute
 
 // Sync waits until the servers have the rows of some tables which another one of them had
 // acknowledged (sql.Layout.Sync). Call it before rows are read that are then copied, or counted as
-// missing: a server that lags does not have the latest ones, and nobody copies them later. Tables are
-// named as statements name them. It does nothing on a single server.
+// missing: a server that lags does not have the latest ones, and nobody copies them later. Tables
+// are named as statements name them. It does nothing on a single server.
 //
 // It takes as long as the servers lag, and returns an error after three minutes for each table. It
 // needs the right SYSTEM SYNC REPLICA, which the role of migrations has. It tries once.

@@ -24,9 +24,9 @@ import (
 // ErrNobody is returned when nothing is stored under the names.
 var ErrNobody = errors.New("nothing is known by these names")
 
-// Sync waits until the servers have what others took, of the tables in which an erasure finds names.
-// Call it before Find, if the person is to be erased: a server that lags does not know the latest
-// names and events, and they would stay.
+// Sync waits until the servers have what others took, of the tables in which an erasure finds
+// names. Call it before Find, if the person is to be erased: a server that lags does not know the
+// latest names and events, and they would stay.
 func Sync(ctx context.Context, store *clickhouse.Store) error {
 	return store.Sync(ctx, "identities", "first_names", "deferred_names", "erasures", "clicks", "page_views", "leads",
 		"stripe_events", "facts", "ledger", "dead_letters")

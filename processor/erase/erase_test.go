@@ -390,8 +390,8 @@ func TestAccountCustomer(t *testing.T) {
 	}
 }
 
-// On several servers an erasure first waits until the one that is asked has what others took: it would
-// not find the latest names. So does the look for what arrived late.
+// On several servers an erasure first waits until the one that is asked has what others took: it
+// would not find the latest names. So does the look for what arrived late.
 func TestErasureWaitsForReplicas(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	u, err := url.Parse(dsn)

@@ -9,12 +9,12 @@ import (
 	"tributary/processor/identity"
 )
 
-// carriedEdges remember edges that were carried shortly before: for knownFor at least, unless too many
-// come, and for twice as long at most. Of more than mostKnown the older half is forgotten. To forget an
-// edge is dear and not wrong: whoever reports it next carries it once more.
+// carriedEdges remember edges that were carried shortly before: for knownFor at least, unless too
+// many come, and for twice as long at most. Of more than mostKnown the older half is forgotten. To
+// forget an edge is dear and not wrong: whoever reports it next carries it once more.
 //
-// An edge is remembered by a digest, so that it takes some 40 bytes. It is a cryptographic one: of two
-// edges with one digest the second would never be carried, and anybody may choose names.
+// An edge is remembered by a digest, so that it takes some 40 bytes. It is a cryptographic one: of
+// two edges with one digest the second would never be carried, and anybody may choose names.
 type carriedEdges struct {
 	recent, older map[edgeDigest]int64 // to the time since when the edge is true, in Unix milliseconds
 	since         time.Time            // when recent was begun
@@ -25,9 +25,9 @@ type edgeDigest [16]byte
 // mostKnown bounds the memory of carriedEdges, to 40 MB (TestMarksOfABacklog).
 const mostKnown = 700_000
 
-// knownFor is how long an edge is remembered at least: until after it is marked, where ClickHouse is
-// known to have kept it in time. It is no longer, because tables may be emptied and filled again while
-// a processor runs, and an edge that is known is not stored.
+// knownFor is how long an edge is remembered at least: until after it is marked, where ClickHouse
+// is known to have kept it in time. It is no longer, because tables may be emptied and filled
+// again while a processor runs, and an edge that is known is not stored.
 const knownFor = unsynced + unsynced/2
 
 // add remembers an edge.
@@ -82,8 +82,8 @@ func digest(workspace string, e identity.Edge) edgeDigest {
 	return edgeDigest(sum[:16])
 }
 
-// packedEdges are rows that mark edges as carried, in a third of the memory and without pointers: each
-// byte that lives lets two bytes of garbage wait.
+// packedEdges are rows that mark edges as carried, in a third of the memory and without pointers:
+// each byte that lives lets two bytes of garbage wait.
 type packedEdges struct {
 	said  []origin
 	rows  []packedEdge

@@ -17,8 +17,8 @@ import (
 	"tributary/sql"
 )
 
-// Replicas stands before an engine, and says that its tables lie in a Replicated database. It answers
-// itself the statements that wait for other servers: the engine has no table that could.
+// Replicas stands before an engine, and says that its tables lie in a Replicated database. It
+// answers itself the statements that wait for other servers: the engine has no table that could.
 type Replicas struct {
 	URL string // in place of the engine's, http://ADDRESS
 
