@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -36,6 +37,11 @@ const (
 	maxExecutionTime = "max_execution_time"
 	maxTimeout       = 90 // seconds that it may be: those of the role (sql/access/dashboard.sql)
 
+	// maxPartBytes is of what a part answers, as ClickHouse holds it: about 10,000 rows of breakdown. In
+	// the text of a statement two parts are at most eight times as long, where names are \ alone: less
+	// than the 16 MiB that the engine of a local run takes.
+	maxPartBytes = 3 << 19
+
 	maxAtOnce    = 8 // questions that are being answered at a time
 	maxOfOneUser = 3 // of them, of one user
 )
@@ -50,9 +56,10 @@ type Asker struct {
 	log       *slog.Logger
 	slots     chan struct{} // its capacity bounds the questions at a time
 
-	mu    sync.Mutex      // guards users and sizes
-	users map[string]int  // questions that are being answered, by user
-	sizes map[string]size // by workspace
+	mu    sync.Mutex           // guards what follows
+	users map[string]int       // questions that are being answered, by user
+	sizes map[string]size      // by workspace
+	whole map[string]time.Time // when a question had more names than are worth joining, by partsKey
 }
 
 // size says whether a workspace was large when it was looked up.
@@ -61,7 +68,7 @@ type size struct {
 	at    time.Time
 }
 
-const sizeFor = time.Hour // until a workspace's size is looked up again
+const sizeFor = time.Hour // until a workspace's size is looked up again, and a question is asked in parts again
 
 // Open makes an Asker. It does not connect. The DSN is an http:// or https:// one; a ClickHouse
 // user who may only read is enough, with a profile that lets the settings of a query be given
@@ -82,7 +89,7 @@ func Open(dsn string, log *slog.Logger) (*Asker, error) {
 		return nil, err
 	}
 	scheme, transport := "http", http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = maxAtOnce
+	transport.MaxIdleConnsPerHost = 2 * maxAtOnce // two parts of each question
 	transport.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	transport.DisableCompression = true // Parquet is compressed, and the way to the database is short
 	if options.TLS != nil {
@@ -94,6 +101,7 @@ func Open(dsn string, log *slog.Logger) (*Asker, error) {
 		client:  &http.Client{Transport: transport, Timeout: limit + 5*time.Second},
 		timeout: limit, options: options, log: log,
 		slots: make(chan struct{}, maxAtOnce), users: make(map[string]int), sizes: make(map[string]size),
+		whole: make(map[string]time.Time),
 	}
 	for _, address := range options.Addr {
 		a.addresses = append(a.addresses, scheme+"://"+address+"/"+strings.TrimPrefix(options.HttpUrlPath, "/"))
@@ -215,18 +223,38 @@ func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]stri
 	if err != nil {
 		return nil, err
 	}
-	var fault *Fault
-	if q.HasParts() {
+	inParts := a.inParts(q, values)
+	if inParts {
 		answer, err = a.sendParts(ctx, q, values, f, large)
+		// More names than are worth joining, of which the question shows the first, are asked for as a whole.
+		var fault *Fault
+		if errors.As(err, &fault) && fault.Code == codeTooLarge {
+			inParts = false
+			a.mu.Lock()
+			a.whole[partsKey(q, values)] = time.Now()
+			a.mu.Unlock()
+		}
 	}
-	// What has more rows than an answer may have, of which the question shows the first, is not joined here.
-	if !q.HasParts() || errors.As(err, &fault) && fault.Code == codeTooLarge {
+	if !inParts {
 		answer, err = a.sendPart(ctx, q, sql.Whole, values, f.clickHouse, large)
 	}
 	if err != nil || f.Name != JSON.Name {
 		return answer, err
 	}
 	return compact(answer)
+}
+
+// inParts reports whether to ask the question in parts: not where these had too many names of late.
+func (a *Asker) inParts(q sql.Question, values map[string]string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return q.HasParts() && time.Since(a.whole[partsKey(q, values)]) >= sizeFor
+}
+
+// partsKey is made of what decides how many names a question has, but for its time and filters. There
+// are as many as workspaces times dimensions and units.
+func partsKey(q sql.Question, values map[string]string) string {
+	return strings.Join([]string{q.Name, values["dimension"], values["unit"], values["workspace"]}, " ")
 }
 
 // sendParts asks both parts of the question, and makes one answer of theirs. ClickHouse may use
@@ -248,7 +276,7 @@ func (a *Asker) sendParts(ctx context.Context, q sql.Question, values map[string
 	if err != nil {
 		return nil, err
 	}
-	return a.sendText(ctx, q, values, f.clickHouse, text)
+	return a.sendText(ctx, q, sql.Whole, values, f.clickHouse, text)
 }
 
 // sendPart asks a part of the question, after looking up first sales where it needs them.
@@ -266,7 +294,7 @@ func (a *Asker) sendPart(ctx context.Context, q sql.Question, part sql.Part, val
 		if err != nil {
 			return nil, err
 		}
-		return a.sendText(ctx, q, values, format, text)
+		return a.sendText(ctx, q, part, values, format, text)
 	}
 	answer, err = send()
 	var fault *Fault
@@ -277,11 +305,15 @@ func (a *Asker) sendPart(ctx context.Context, q sql.Question, part sql.Part, val
 	return answer, err
 }
 
-func (a *Asker) sendText(ctx context.Context, q sql.Question, values map[string]string, format, text string,
+func (a *Asker) sendText(ctx context.Context, q sql.Question, part sql.Part, values map[string]string,
+	format, text string,
 ) ([]byte, error) {
 	query := url.Values{"default_format": {format}, "log_comment": {"tributary question " + q.Name}}
 	if len(text) > 200<<10 { // ClickHouse takes 256 KiB; what parts answered may be more
 		query.Set("max_query_size", strconv.Itoa(len(text)+1))
+	}
+	if part != sql.Whole {
+		query.Set("max_result_bytes", strconv.Itoa(maxPartBytes))
 	}
 	for _, p := range q.Parameters {
 		query.Set("param_"+p.Name, escape(p.Type, values[p.Name]))
@@ -364,9 +396,9 @@ func (a *Asker) lookUp(ctx context.Context, comment string, values map[string]st
 	return string(body), err
 }
 
-// post sends a statement to one of the addresses (toOne).
-func (a *Asker) post(ctx context.Context, query url.Values, text string) (*http.Response, error) {
-	query.Set("database", a.options.Auth.Database)
+// post sends a statement to one of the addresses (toOne). What it says stands over every other setting.
+func (a *Asker) post(ctx context.Context, statement url.Values, text string) (*http.Response, error) {
+	query := url.Values{"database": {a.options.Auth.Database}}
 	for _, values := range []map[string]string{sql.Pinned(), sql.Uncompiled()} {
 		for name, value := range values {
 			query.Set(name, value)
@@ -379,6 +411,7 @@ func (a *Asker) post(ctx context.Context, query url.Values, text string) (*http.
 		query.Set(name, value)
 	}
 	query.Set(maxExecutionTime, strconv.Itoa(int(a.timeout/time.Second)))
+	maps.Copy(query, statement)
 	return a.toOne(ctx, query.Encode(), text)
 }
 
