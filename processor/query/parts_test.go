@@ -80,8 +80,8 @@ func askBoth(t *testing.T, a *Asker, q sql.Question, values map[string]string, f
 // A question that is asked in parts has the bytes of the one that is not, in every format, whatever
 // names visitors have given.
 func TestPartsAnswerAsOne(t *testing.T) {
-	const names = `['', '\'', '\'),(\'', '\\', '\\\'', 'a\tb', 'a\nb', 'a\rb', 'a\bb', 'a\0b', '\\N', 'NULL', 'ü', '\xff',
-		'"', ',', '{limit:UInt32}', '--', '/*', ']\', \'Array(String)\')', repeat('n', 500)]`
+	const names = `['', '\'', '\'),(\'', '\\', '\\\'', 'a\tb', 'a\nb', 'a\rb', 'a\bb', 'a\0b', '\\N', 'NULL',
+		'ü', '\xff', '"', ',', '{limit:UInt32}', '--', '/*', ']\', \'Array(String)\')', repeat('n', 500)]`
 	dsn, db := sqltest.Open(t)
 	fill(t, db, "w", "arrayElement("+names+", number % length("+names+") + 1)", 63)
 	a := open(t, dsn)
