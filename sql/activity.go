@@ -150,7 +150,7 @@ func (q Question) Statement(values map[string]string, of Known) (string, error) 
 func (q Question) StatementOf(part Part, values map[string]string, of Known) (string, error) {
 	if part != Whole {
 		q.Text = q.partText(part)
-		if !of.Large && within(values, oneThreadUntil) {
+		if part == Others && !of.Large && within(values, oneThreadUntil) {
 			q.Text = strings.TrimSuffix(q.Text, "\n") + ", max_threads = 1"
 		}
 	}

@@ -19,8 +19,9 @@ const (
 	Others      // those of leads and entries
 )
 
-// oneThreadUntil is the longest time of which a part that is not of a large workspace has one thread.
-// It has little to read then, and another part is answered beside it.
+// oneThreadUntil is the longest time of which the leads and entries of a workspace that is not large
+// are added up by one thread. There is little to read then, and clicks are added up beside it. Those
+// may be many in such a workspace, too.
 const oneThreadUntil = 100 * 24 * time.Hour
 
 // parted is a question that reads one SELECT, with a line for each column, which adds up activity.
