@@ -129,26 +129,32 @@ func TestFirstClickStays(t *testing.T) {
 }
 
 func TestParameters(t *testing.T) {
-	for query, want := range map[string]string{
-		"via=ann": "ann", "fpr=ann": "ann", "fp_ref=ann": "ann", "aff=ann": "ann", "referral=ann": "ann",
-		"via=&aff=ann":             "ann",
-		"via=J%C3%B6rg%20%26%20Co": "Jörg & Co", "ref=ann": "", "VIA=ann": "", "via": "",
-		"via=" + strings.Repeat("a", 201): "",
-	} {
-		t.Run(query[:min(len(query), 20)], func(t *testing.T) {
-			v := newVisitor(t, fmt.Sprintf("x%x.example", query[:min(len(query), 9)]), snippet)
+	t.Run("names", func(t *testing.T) {
+		v := newVisitor(t, "parameters.example", snippet)
+		sent := 0
+		for query, want := range map[string]string{
+			"via=ann": "ann", "fpr=ann": "ann", "fp_ref=ann": "ann", "aff=ann": "ann", "referral=ann": "ann",
+			"via=&aff=ann":             "ann",
+			"via=J%C3%B6rg%20%26%20Co": "Jörg & Co", "ref=ann": "", "VIA=ann": "", "via": "",
+			"via=" + strings.Repeat("a", 201): "",
+		} {
+			v.forgetCookies(t) // a new visitor in the same profile: another one is dear
 			v.open("/?" + query)
-			got := v.sent(1)[0]
+			sent++
+			got := v.sent(sent)[sent-1]
+			if !strings.HasSuffix(got.Url, "/?"+query) {
+				t.Fatalf("the last beacon is of %s, want %s", got.Url, query)
+			}
 			if got.AffiliateId != want || (got.Trigger == "link") != (want != "") {
-				t.Errorf("%s of %q, want %q", got.Trigger, got.AffiliateId, want)
+				t.Errorf("%s: %s of %q, want %q", query, got.Trigger, got.AffiliateId, want)
 			}
 			if want == "" {
 				want = "undefined"
 			}
 			v.want("window.affiliateId", want)
-			v.noErrors()
-		})
-	}
+		}
+		v.noErrors()
+	})
 	t.Run("named by the site", func(t *testing.T) {
 		v := newVisitor(t, "named.example", snippetWith(`data-params="ref partner"`))
 		v.open("/?via=nobody")
