@@ -184,7 +184,7 @@ func TestFirstSales(t *testing.T) {
 	}
 	told, changed := 0, 0
 	if p.left = 18; race.Enabled {
-		p.left = 6
+		p.left = 3
 	}
 	for ; p.left >= 0; p.left-- {
 		p.pass(10)
