@@ -12,12 +12,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tributary/deploy/race"
 )
 
 // Of the ids that vendors make few are refused, of names that people make up few are taken, and of
 // what is computed from something known nothing is, in any of the forms below.
 func TestUnguessableShares(t *testing.T) {
-	const tries = 2_000
+	tries := 2_000
+	if race.Enabled {
+		tries = 1000
+	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	share := func(kind string, most float64, taken bool, id func() string) {
 		t.Helper()
@@ -27,7 +32,7 @@ func TestUnguessableShares(t *testing.T) {
 				n, example = n+1, s
 			}
 		}
-		percent := float64(100*n) / tries
+		percent := float64(100*n) / float64(tries)
 		t.Logf("%-32s %5.2f %% have unguessable %t", kind, percent, taken)
 		if percent > most {
 			t.Errorf("%s: of %.2f %%, as of %s, Unguessable returns %t; want at most %.1f %%",
