@@ -96,7 +96,11 @@ func seeds(t *testing.T) []uint64 {
 
 // A seed's end is the same, in whatever order its goroutines ran.
 func TestSeedEndsTheSame(t *testing.T) {
-	for _, seed := range []uint64{2, 9} {
+	seeds := []uint64{2, 9}
+	if race.Enabled {
+		seeds = seeds[:1]
+	}
+	for _, seed := range seeds {
 		var ends []uint64
 		for range 2 {
 			_, _, end := simulated(t, seed, broken{})
