@@ -50,10 +50,11 @@ func (r *run) settle() {
 	client := r.kafka()
 	defer client.Close()
 	// A server that is gone may be missed only after a minute: see consume.Servers. What a processor
-	// that died has booked under shared names is booked again after two, and twice the lag.
+	// that died has booked under shared names is booked again after two, and twice the lag, by
+	// ClickHouse's clock: later where that was fast when it was asked for.
 	noticed := 75 * time.Second
 	if r.shared > 0 {
-		noticed = 2*time.Minute + 2*r.server.layout.lag + r.background
+		noticed = 2*time.Minute + 2*r.server.layout.lag + r.background + max(0, r.clocks.clickhouse.by)
 	}
 	time.Sleep(max(0, noticed-time.Since(r.lastFailure())))
 	for calm, waited := time.Duration(0), time.Duration(0); calm < 15*time.Second; waited += 5 * time.Second {
