@@ -29,6 +29,10 @@ func TestBatchesAtOnceBookTheSame(t *testing.T) {
 		}
 	}
 	h := bookRecorded(t, nil)
+	// While a batch inserts that a customer and a subscription came by a click, another may have asked for
+	// one of them before and for the other after. So two batches can each know one of two edges of one
+	// second. The batch that inserts both asks for them afterwards, and writes the greater version.
+	h.Unequal = func(_, _ ledger.Entry) {}
 	letter := func(_ context.Context, r *kgo.Record, step, reason string, cause error) error {
 		t.Errorf("dead letter: %s %s %v\n%s", step, reason, cause, r.Value)
 		return nil

@@ -28,9 +28,10 @@ import (
 // takes back what it assumed.
 //
 // Equal versions mean equal rows, with one exception that does not last. Two processors ask two
-// replicas that lag; each misses one fact that the other sees, and the two facts came in the same
-// millisecond: two sets of one size and age, and two rows. Neither set is everything, and whoever
-// sees both facts (recompute's second look) writes a greater version than both.
+// replicas that lag, or two batches ask one server while a third inserts; each misses one fact that
+// the other sees, and the two facts came in the same millisecond, as those of one event do: two sets
+// of one size and age, and two rows. Neither set is everything, and whoever sees both facts (the batch
+// that inserts them, recompute's second look) writes a greater version than both.
 //
 // The rules decide between two versions of this program that know the same: what one of before an
 // upgrade writes when it wakes from a pause does not replace what the newer one has booked.
