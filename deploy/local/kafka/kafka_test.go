@@ -145,6 +145,9 @@ func TestAcknowledgedSurvivesKill(t *testing.T) {
 		broker = startProcess(t, addr, data)
 	}
 	for before := next.Load(); next.Load() < before+16; { // each of those that send has sent another
+		if ctx.Err() != nil {
+			t.Fatalf("no record is acknowledged or refused any more after %d kills", kills)
+		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	close(stop)
