@@ -32,7 +32,8 @@ func TestBatchesAtOnceBookTheSame(t *testing.T) {
 	// While a batch inserts that a customer and a subscription came by a click, another may have asked for
 	// one of them before and for the other after. So two batches can each know one of two edges of one
 	// second. The batch that inserts both asks for them afterwards, and writes the greater version.
-	h.Unequal = func(_, _ ledger.Entry) {}
+	unequal := make(map[ledger.EntryID]ledger.Version)
+	h.Unequal = func(_, row ledger.Entry) { unequal[row.ID] = row.Version } // one insert at a time
 	letter := func(_ context.Context, r *kgo.Record, step, reason string, cause error) error {
 		t.Errorf("dead letter: %s %s %v\n%s", step, reason, cause, r.Value)
 		return nil
@@ -72,6 +73,9 @@ func TestBatchesAtOnceBookTheSame(t *testing.T) {
 	for i := range got {
 		if !reflect.DeepEqual(got[i], want[i]) {
 			t.Errorf("got\n%+v\nwant\n%+v", got[i], want[i])
+		}
+		if v, ok := unequal[got[i].ID]; ok && !v.Less(got[i].Version) {
+			t.Errorf("two rows have the version that stands:\n%+v", got[i])
 		}
 	}
 }
