@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 	"time"
 
@@ -27,7 +25,7 @@ type enrichment struct {
 
 // Run prints the CPU of both and their ratio.
 func (e *enrichment) Run(ctx context.Context) error {
-	server, err := startServer(os.Args[0], "bare")
+	server, err := startServer("bare")
 	if err != nil {
 		return err
 	}
@@ -68,13 +66,12 @@ func (e *enrichment) answer(ctx context.Context, s *server) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	out, err := exec.CommandContext(ctx, os.Args[0], "send", "--addr", s.addr, "--path", "/",
-		"--for", e.For.String()).Output()
+	senders, err := startSenders(ctx, "--addr", s.addr, "--path", "/", "--for", e.For.String())
 	if err != nil {
-		return 0, fmt.Errorf("send: %w", err)
+		return 0, err
 	}
-	var got sent
-	if err := json.Unmarshal(out, &got); err != nil {
+	got, err := senders.wait()
+	if err != nil {
 		return 0, err
 	}
 	after, err := cpuOf(s.pid)

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"slices"
 	"time"
 
@@ -33,46 +32,28 @@ type events struct {
 
 // Run prints a line for each program.
 func (e *events) Run(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "bench")
+	dir, broker, stop, err := startBroker()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	broker, err := startServer(self, "kafka")
-	if err != nil {
-		return err
-	}
-	defer broker.stop()
+	defer stop()
 	if err := fillEvents(ctx, broker.addr, e.Events, e.Stored); err != nil {
 		return fmt.Errorf("fill topic: %w", err)
 	}
 	for _, path := range append([]string{e.Processor}, e.Others...) {
-		if err := e.measure(ctx, &loading{seed: broker.addr, dir: dir}, self, path); err != nil {
+		if err := e.measure(ctx, &loading{seed: broker.addr, dir: dir}, path); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	return nil
 }
 
-func (e *events) measure(ctx context.Context, r *loading, self, path string) error {
-	data, err := os.MkdirTemp(r.dir, "engine")
+func (e *events) measure(ctx context.Context, r *loading, path string) error {
+	chdb, stop, err := r.startEngine(ctx)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(data)
-	chdb, err := startServer(self, "engine", "--data", data)
-	if err != nil {
-		return err
-	}
-	defer chdb.stop()
-	if err := r.connect(ctx, chdb.addr); err != nil {
-		return err
-	}
-	defer r.conn.Close()
+	defer stop()
 	if err := storeClicks(ctx, r, e.Stored); err != nil {
 		return fmt.Errorf("store clicks: %w", err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -73,20 +74,11 @@ const pollEvery = 250 * time.Millisecond
 
 // Run prints a table.
 func (l *load) Run(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "bench")
+	dir, broker, stop, err := startBroker()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	broker, err := startServer(self, "kafka")
-	if err != nil {
-		return err
-	}
-	defer broker.stop()
+	defer stop()
 	if err := fillTopics(ctx, broker.addr, l.Clicks); err != nil {
 		return fmt.Errorf("fill topics: %w", err)
 	}
@@ -96,7 +88,7 @@ func (l *load) Run(ctx context.Context) error {
 	for n := range l.Rounds {
 		for _, c := range loaders {
 			r := &loading{seed: broker.addr, dir: dir, n: n}
-			got, err := l.measure(ctx, c, r, self, broker)
+			got, err := l.measure(ctx, c, r, broker)
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
@@ -119,22 +111,13 @@ func (l *load) loaders() []*loader {
 }
 
 // measure lets c load everything into a new engine.
-func (l *load) measure(ctx context.Context, c *loader, r *loading, self string, broker *server) (loaded, error) {
+func (l *load) measure(ctx context.Context, c *loader, r *loading, broker *server) (loaded, error) {
 	var got loaded
-	data, err := os.MkdirTemp(r.dir, "engine")
+	chdb, stop, err := r.startEngine(ctx)
 	if err != nil {
 		return got, err
 	}
-	defer os.RemoveAll(data)
-	chdb, err := startServer(self, "engine", "--data", data)
-	if err != nil {
-		return got, err
-	}
-	defer chdb.stop()
-	if err := r.connect(ctx, chdb.addr); err != nil {
-		return got, err
-	}
-	defer r.conn.Close()
+	defer stop()
 	engineBefore, brokerBefore, err := cpu(chdb.pid, broker.pid)
 	if err != nil {
 		return got, err
@@ -167,6 +150,28 @@ func (l *load) measure(ctx context.Context, c *loader, r *loading, self string, 
 		return got, err
 	}
 	return got, r.check(ctx, c.table, l.Clicks, &got)
+}
+
+// startEngine starts an engine with an empty directory, and makes the tables.
+func (r *loading) startEngine(ctx context.Context) (engine *server, stop func(), err error) {
+	data, err := os.MkdirTemp(r.dir, "engine")
+	if err != nil {
+		return nil, nil, err
+	}
+	engine, err = startServer("engine", "--data", data)
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(data))
+	}
+	stop = func() {
+		r.close()
+		engine.stop()
+		_ = os.RemoveAll(data)
+	}
+	if err := r.connect(ctx, engine.addr); err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return engine, stop, nil
 }
 
 // connect makes the tables.

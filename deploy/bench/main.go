@@ -38,7 +38,7 @@ type commands struct {
 	Engine      engine      `cmd:"" hidden:"" help:"Be a ClickHouse."`
 	Bare        bare        `cmd:"" hidden:"" help:"Be a server that answers 204."`
 	Smallest    smallest    `cmd:"" hidden:"" help:"Be the smallest server that answers after Kafka."`
-	Send        send        `cmd:"" hidden:"" help:"Be the crowd of senders."`
+	Send        send        `cmd:"" hidden:"" help:"Be the senders."`
 }
 
 func main() {

@@ -3,12 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -40,16 +38,12 @@ func (o *outage) Run(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	machine, err := o.control(self)
+	machine, err := o.control(ctx)
 	if err != nil {
 		return err
 	}
 	data := filepath.Join(dir, "kafka")
-	broker, err := startServer(self, "kafka", "--dir", data)
+	broker, err := startServer("kafka", "--dir", data)
 	if err != nil {
 		return err
 	}
@@ -60,14 +54,9 @@ func (o *outage) Run(ctx context.Context) error {
 	}
 	defer func() { edge.stop() }()
 
-	crowd := exec.CommandContext(ctx, self, "send", "--addr", edge.addr, "--rate", fmt.Sprint(o.Rate), "--reconnect",
+	senders, err := startSenders(ctx, "--addr", edge.addr, "--rate", fmt.Sprint(o.Rate), "--reconnect",
 		"--connections", strconv.Itoa(o.Connections), "--for", (o.For + 2*calm).String())
-	crowd.Stderr = os.Stderr
-	out, err := crowd.StdoutPipe()
 	if err != nil {
-		return err
-	}
-	if err := crowd.Start(); err != nil {
 		return err
 	}
 	time.Sleep(calm)
@@ -87,16 +76,13 @@ func (o *outage) Run(ctx context.Context) error {
 		time.Sleep(o.For)
 	}
 	_, port, _ := net.SplitHostPort(broker.addr)
-	if broker, err = startServer(self, "kafka", "--dir", data, "--port", port); err != nil {
+	if broker, err = startServer("kafka", "--dir", data, "--port", port); err != nil {
 		return err
 	}
 	empty := make(chan time.Duration, 1)
 	go func() { empty <- waitEmpty(ctx, filepath.Join(dir, "spool"), time.Now()) }()
-	var seen sent
-	if err := json.NewDecoder(out).Decode(&seen); err != nil {
-		return err
-	}
-	if err := crowd.Wait(); err != nil {
+	seen, err := senders.wait()
+	if err != nil {
 		return err
 	}
 	drained := <-empty
@@ -123,19 +109,18 @@ func (o *outage) Run(ctx context.Context) error {
 }
 
 // control sends to a server that does nothing: what the machine adds to every wait.
-func (o *outage) control(self string) (sent, error) {
-	var got sent
-	bare, err := startServer(self, "bare")
+func (o *outage) control(ctx context.Context) (sent, error) {
+	bare, err := startServer("bare")
 	if err != nil {
-		return got, err
+		return sent{}, err
 	}
 	defer bare.stop()
-	out, err := exec.Command(self, "send", "--addr", bare.addr, "--path", "/", "--rate", fmt.Sprint(o.Rate),
-		"--connections", strconv.Itoa(o.Connections), "--for", "5s").Output()
+	senders, err := startSenders(ctx, "--addr", bare.addr, "--path", "/", "--rate", fmt.Sprint(o.Rate),
+		"--connections", strconv.Itoa(o.Connections), "--for", "5s")
 	if err != nil {
-		return got, err
+		return sent{}, err
 	}
-	return got, json.Unmarshal(out, &got)
+	return senders.wait()
 }
 
 func (o *outage) startEdge(ctx context.Context, dir, seed, addr string) (*server, error) {

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -124,10 +124,6 @@ func (r *race) start(ctx context.Context, dir, seed string) (list []*contestant,
 	if err != nil {
 		return nil, stop, err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, stop, err
-	}
 	edge := func(path string, flags ...string) func() (*server, error) {
 		return func() (*server, error) {
 			spool := filepath.Join(dir, "spool"+strconv.Itoa(len(servers)))
@@ -136,7 +132,7 @@ func (r *race) start(ctx context.Context, dir, seed string) (list []*contestant,
 		}
 	}
 	peer := func(args ...string) func() (*server, error) {
-		return func() (*server, error) { return startServer(self, args...) }
+		return func() (*server, error) { return startServer(args...) }
 	}
 	type entry struct {
 		start func() (*server, error) // nil: the server of the one before
@@ -174,15 +170,11 @@ func (r *race) start(ctx context.Context, dir, seed string) (list []*contestant,
 	return list, stop, nil
 }
 
-// measure lets a crowd send to c for one round.
+// measure sends to c for one round.
 func (r *race) measure(
 	ctx context.Context, c *contestant, broker *server, connections int, rate float64,
 ) (round, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return round{}, err
-	}
-	args := []string{"send", "--addr", c.server.addr, "--path", c.path, "--clicks", strconv.Itoa(c.clicks),
+	args := []string{"--addr", c.server.addr, "--path", c.path, "--clicks", strconv.Itoa(c.clicks),
 		"--connections", strconv.Itoa(connections), "--for", r.For.String()}
 	if c.half {
 		args = append(args, "--rate", fmt.Sprint(rate))
@@ -192,13 +184,11 @@ func (r *race) measure(
 	if err != nil {
 		return got, err
 	}
-	cmd := exec.CommandContext(ctx, self, args...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	senders, err := startSenders(ctx, args...)
 	if err != nil {
 		return got, err
 	}
-	if err := json.Unmarshal(out, &got.sent); err != nil {
+	if got.sent, err = senders.wait(); err != nil {
 		return got, err
 	}
 	if got.Failed > 0 || got.Requests == 0 {
@@ -246,8 +236,12 @@ func median[R any](rounds []R, value func(R) float64) float64 {
 }
 
 // startServer starts this program as one of its servers, which prints its address first.
-func startServer(path string, args ...string) (*server, error) {
-	cmd := exec.Command(path, args...)
+func startServer(args ...string) (*server, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, args...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -263,6 +257,22 @@ func startServer(path string, args ...string) (*server, error) {
 		return nil, fmt.Errorf("wait for an address: %w", err)
 	}
 	return &server{addr: strings.TrimSpace(line), pid: p.PID(), stop: p.Kill}, nil
+}
+
+// startBroker starts an in-memory broker, and makes a temporary directory. stop ends the one and
+// deletes the other.
+func startBroker() (dir string, broker *server, stop func(), err error) {
+	if dir, err = os.MkdirTemp("", "bench"); err != nil {
+		return "", nil, nil, err
+	}
+	if broker, err = startServer("kafka"); err != nil {
+		return "", nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	stop = func() {
+		broker.stop()
+		_ = os.RemoveAll(dir)
+	}
+	return dir, broker, stop, nil
 }
 
 // writeWorkspaces writes a file that has the edge check keys, hosts and rates.
@@ -310,11 +320,7 @@ func startEdge(ctx context.Context, path, addr, spool string, flags []string) (*
 // startKafka starts one broker, of one kind or the other, with the topics.
 func startKafka(ctx context.Context, kind, dir string) (*server, error) {
 	if kind == "kfake" {
-		self, err := os.Executable()
-		if err != nil {
-			return nil, err
-		}
-		return startServer(self, "kafka")
+		return startServer("kafka")
 	}
 	jars, err := apache.Dir()
 	if err != nil {

@@ -43,11 +43,7 @@ func (b *rebuild) Run(ctx context.Context) error {
 	if err := b.room(dir); err != nil {
 		return err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	chdb, err := startServer(self, "engine", "--data", filepath.Join(dir, "clickhouse"))
+	chdb, err := startServer("engine", "--data", filepath.Join(dir, "clickhouse"))
 	if err != nil {
 		return err
 	}

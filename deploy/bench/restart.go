@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -45,20 +44,11 @@ http {
 
 // Run prints what happened, and returns an error when a request failed or a click is lost.
 func (r *restart) Run(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "bench")
+	dir, broker, stopBroker, err := startBroker()
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	broker, err := startServer(self, "kafka")
-	if err != nil {
-		return err
-	}
-	defer broker.stop()
+	defer stopBroker()
 	addrs, err := process.Addresses(3)
 	if err != nil {
 		return err
@@ -79,31 +69,23 @@ func (r *restart) Run(ctx context.Context) error {
 		}
 		defer func() { edges[i].stop() }()
 	}
-	stop, err := r.startNginx(dir, addrs)
+	stopNginx, err := r.startNginx(dir, addrs)
 	if err != nil {
 		return err
 	}
-	defer stop()
+	defer stopNginx()
 
-	crowd := exec.CommandContext(ctx, self, "send", "--addr", addrs[2], "--rate", fmt.Sprint(r.Rate), "--reconnect",
+	senders, err := startSenders(ctx, "--addr", addrs[2], "--rate", fmt.Sprint(r.Rate), "--reconnect",
 		"--connections", strconv.Itoa(r.Connections), "--for", r.For.String())
-	crowd.Stderr = os.Stderr
-	out, err := crowd.StdoutPipe()
 	if err != nil {
-		return err
-	}
-	if err := crowd.Start(); err != nil {
 		return err
 	}
 	restarts, err := r.alternate(ctx, &edges, workspaces, start)
 	if err != nil {
 		return err
 	}
-	var seen sent
-	if err := json.NewDecoder(out).Decode(&seen); err != nil {
-		return err
-	}
-	if err := crowd.Wait(); err != nil {
+	seen, err := senders.wait()
+	if err != nil {
 		return err
 	}
 	stored, err := distinct(ctx, broker.addr)

@@ -5,9 +5,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"os/exec"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,7 +29,35 @@ type send struct {
 	Rate        float64       `help:"Requests a second of all connections together; 0: as fast as they are answered. Waits are counted from when a request was due."`
 }
 
-// sent is what the crowd saw.
+// senders is a process that sends.
+type senders struct {
+	cmd *exec.Cmd
+	out io.Reader
+}
+
+// startSenders starts this program as one that sends, with these flags of send.
+func startSenders(ctx context.Context, flags ...string) (*senders, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, append([]string{"send"}, flags...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	return &senders{cmd, out}, cmd.Start()
+}
+
+// wait waits until everything is sent, and returns what the senders saw.
+func (s *senders) wait() (sent, error) {
+	var seen sent
+	err := json.NewDecoder(s.out).Decode(&seen)
+	return seen, errors.Join(err, s.cmd.Wait())
+}
+
+// sent is what senders saw.
 type sent struct {
 	Requests int
 	Failed   int
