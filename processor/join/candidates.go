@@ -10,7 +10,7 @@ import (
 	"tributary/processor/identity"
 )
 
-// skew is how far a click's clock may run ahead of the sale's and still be its cause.
+// skew is how long after the sale a click may be, and count still: their clocks may differ.
 const skew = 5 * time.Minute
 
 // Outcome says what became of a click or name that could have been credited.
@@ -41,13 +41,13 @@ type Times struct {
 
 // Search collects every credit that the graph offers to a group of names.
 type Search struct {
-	graph   *identity.Graph
-	clicks  map[identity.Node]*Click
-	At      Times
-	Policy  Policy
-	Found   []Credit
-	refused []Candidate
-	unmet   []identity.Node
+	graph      *identity.Graph
+	clicks     map[identity.Node]*Click
+	At         Times
+	Policy     Policy
+	Found      []Credit        // sorted, the best first, one of each target
+	refused    []Candidate     // too old, too late, replaced or unproven
+	unresolved []identity.Node // names that lead to nothing known yet
 }
 
 // via says how the search came to a candidate.
@@ -79,8 +79,8 @@ func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identi
 	if len(s.Found) > 1 {
 		s.sort()
 	}
-	slices.Sort(s.unmet)
-	s.unmet = slices.Compact(s.unmet)
+	slices.Sort(s.unresolved)
+	s.unresolved = slices.Compact(s.unresolved)
 	return s
 }
 
@@ -133,13 +133,14 @@ func (c Credit) decided() Credit {
 	return c
 }
 
-// Best returns the credit, and whatever it is that nothing known answers to if there is none.
+// Best returns the credit of the sale. If there is none, the rule is RuleNone, and the key says why: a
+// name that leads to nothing known yet, or the decision that the sale is nobody's. It may be empty.
 func (s *Search) Best() Credit {
 	switch {
 	case len(s.Found) > 0:
 		return s.Found[0].decided()
-	case len(s.unmet) > 0:
-		return Credit{Rule: RuleNone, Key: s.unmet[0]}
+	case len(s.unresolved) > 0:
+		return Credit{Rule: RuleNone, Key: s.unresolved[0]}
 	}
 	return Credit{Rule: RuleNone}
 }
@@ -155,7 +156,7 @@ func (s *Search) Candidates() []Candidate {
 		list = append(list, Candidate{c, outcome})
 	}
 	list = append(list, s.refused...)
-	for _, n := range s.unmet {
+	for _, n := range s.unresolved {
 		list = append(list, Candidate{Credit{Rule: RuleNone, Key: n}, Unknown})
 	}
 	return list
@@ -281,7 +282,7 @@ func (s *Search) email(n identity.Node) {
 func (s *Search) click(n identity.Node, way via) {
 	c := s.clicks[n]
 	if c == nil {
-		s.unmet = append(s.unmet, n)
+		s.unresolved = append(s.unresolved, n)
 		return
 	}
 	c = s.byCatalogue(c)

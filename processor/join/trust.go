@@ -70,7 +70,7 @@ func (s *Search) reference(e identity.Edge, way via) {
 	case isAffiliate:
 		s.affiliate(value, RuleReference, e.B, mention{way.scope, e.At})
 	case !bare: // a bare one may be anything of the seller's
-		s.unmet = append(s.unmet, e.B)
+		s.unresolved = append(s.unresolved, e.B)
 	}
 }
 
