@@ -100,7 +100,7 @@ func (r *Recomputer) bookDeferred(ctx context.Context, pauses bool) error {
 		}
 		for len(requests) > 0 {
 			workspace, names, finished := takeSome(requests)
-			if err := r.finish(ctx, workspace, names, pauses); err != nil {
+			if err := r.bookUnder(ctx, workspace, names, pauses); err != nil {
 				return err
 			}
 			// A request that came after these were read is not among them: it is done again.
@@ -140,7 +140,7 @@ type deferredName struct {
 	name      identity.Node
 }
 
-// maxNames is how many names are finished at once.
+// maxNames is how many names are booked under at once.
 const maxNames = 100
 
 // takeSome removes at most maxNames names of one workspace, and returns them with their requests.
@@ -160,68 +160,77 @@ func takeSome(requests map[deferredName][]clickhouse.Deferred) (
 	return workspace, names, taken
 }
 
-// finish books everything that names touch, page by page, and the sales among them.
-func (r *Recomputer) finish(ctx context.Context, workspace string, names []identity.Node, pauses bool) error {
-	sales, err := r.creditedBy(ctx, workspace, names)
+// bookUnder books all sales and leads under names, page by page, and those that the names credit.
+func (r *Recomputer) bookUnder(ctx context.Context, workspace string, names []identity.Node, pauses bool) error {
+	credited, err := r.creditedBy(ctx, workspace, names)
 	if err != nil {
 		return err
 	}
-	var shared []identity.Node
-	seen := make(map[identity.Node]bool)
-	var add func(identity.Node)
-	add = func(n identity.Node) {
-		switch {
-		case n == "" || seen[n]:
-		case n.Standalone():
-			sales = append(sales, n)
-		default:
-			seen[n] = true
-			shared = append(shared, n)
-			add(n.Alias())
-		}
-	}
+	found := under{sales: credited, seen: make(map[identity.Node]bool)}
 	for _, n := range names {
-		add(n)
+		found.add(n)
 	}
-	book := func() error {
-		start := time.Now()
-		err := r.bookAll(ctx, workspace, identity.Remember(r.cfg.Store.Names), unique(sales))
-		if errors.Is(err, clickhouse.ErrRejected) {
-			r.cfg.Log.Warn("some deferred sales make rows that ClickHouse cannot take", "error", err)
-			err = nil
-		}
-		if sales = nil; err != nil || !pauses {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Since(start)):
-			return nil
-		}
-	}
-	for len(shared) > 0 {
-		n := shared[0]
-		shared = shared[1:]
-		for after := identity.Node(""); ; {
+	for len(found.shared) > 0 {
+		n := found.shared[0]
+		found.shared = found.shared[1:]
+		for after, more := identity.Node(""), true; more; {
 			edges, err := r.cfg.Store.EdgesAfter(ctx, workspace, n, after, chunkSize)
 			if err != nil {
 				return err
 			}
 			for _, e := range edges {
 				if after = e.B; n.Touches(e.B) {
-					add(e.B)
+					found.add(e.B)
 				}
 			}
-			if len(sales) >= chunkSize {
-				if err := book(); err != nil {
-					return err
-				}
+			more = len(edges) >= chunkSize
+			if len(found.sales) < chunkSize {
+				continue
 			}
-			if len(edges) < chunkSize {
-				break
+			if err := r.bookPage(ctx, workspace, found.sales, pauses); err != nil {
+				return err
 			}
+			found.sales = nil
 		}
 	}
-	return book()
+	return r.bookPage(ctx, workspace, found.sales, pauses)
+}
+
+// under is what was found under some names so far.
+type under struct {
+	sales  []identity.Node // and leads, to be booked
+	shared []identity.Node // names whose edges are still to be read
+	seen   map[identity.Node]bool
+}
+
+// add adds a sale or lead, or a name with its alias.
+func (u *under) add(n identity.Node) {
+	switch {
+	case n == "" || u.seen[n]:
+	case n.Standalone():
+		u.sales = append(u.sales, n)
+	default:
+		u.seen[n] = true
+		u.shared = append(u.shared, n)
+		u.add(n.Alias())
+	}
+}
+
+// bookPage books sales and leads. With pauses it rests as long as that took.
+func (r *Recomputer) bookPage(ctx context.Context, workspace string, sales []identity.Node, pauses bool) error {
+	start := time.Now()
+	err := r.bookAll(ctx, workspace, identity.Remember(r.cfg.Store.Names), unique(sales))
+	if errors.Is(err, clickhouse.ErrRejected) {
+		r.cfg.Log.Warn("some deferred sales make rows that ClickHouse cannot take", "error", err)
+		err = nil
+	}
+	if err != nil || !pauses {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Since(start)):
+		return nil
+	}
 }
