@@ -23,6 +23,27 @@ func (g *group) of(id string) *group {
 // itself has the names of all together, at its own time. What a session says that made an invoice
 // and its payment holds for both.
 func (k *Evidence) divideCredit(g *group) {
+	parts := g.parts()
+	if parts == nil {
+		return
+	}
+	for _, n := range g.nodes {
+		if part := parts[k.saleNode(n)]; part != nil {
+			part.nodes = append(part.nodes, n)
+		}
+	}
+	g.apart = parts
+	for _, part := range parts {
+		if part.search == nil { // searched already by another of its ids
+			part.search = k.searchPart(g, part)
+		}
+	}
+}
+
+// parts divides the payments and invoices of a group into those that still belong together, and
+// returns the part of each by its id; nil if no payment was taken off an invoice. What is connected
+// neither with such a payment nor with such an invoice is in no part.
+func (g *group) parts() map[string]*group {
 	var left []string // payments that were taken off an invoice
 	for id, p := range g.payments {
 		if len(p.former) > 0 {
@@ -30,10 +51,10 @@ func (k *Evidence) divideCredit(g *group) {
 		}
 	}
 	if len(left) == 0 {
-		return
+		return nil
 	}
 	slices.Sort(left)
-	parts := map[string]*group{} // by payment and invoice
+	parts := map[string]*group{}
 	var collect func(part *group, id string)
 	collect = func(part *group, id string) {
 		if parts[id] != nil {
@@ -60,28 +81,22 @@ func (k *Evidence) divideCredit(g *group) {
 			}
 		}
 	}
-	for _, n := range g.nodes {
-		if part := parts[k.saleNode(n)]; part != nil {
-			part.nodes = append(part.nodes, n)
-		}
+	return parts
+}
+
+// searchPart finds the candidates for a part of a group.
+func (k *Evidence) searchPart(g, part *group) *join.Search {
+	at := part.times()
+	if at.First.IsZero() {
+		at = g.times()
 	}
-	g.apart = parts
-	for _, part := range parts {
-		if part.search != nil {
-			continue
-		}
-		at := part.times()
-		if at.First.IsZero() {
-			at = g.times()
-		}
-		shared := part.ofSessions()
-		if !k.namesBuyer(part.nodes) {
-			shared = g.nodes
-		}
-		shared = slices.DeleteFunc(slices.Clone(shared),
-			func(n identity.Node) bool { return slices.Contains(part.nodes, n) })
-		part.search = join.NewSearch(k.Graph, k.Clicks, part.nodes, at, k.Policies.At(at.First), shared...)
+	shared := part.ofSessions()
+	if !k.namesBuyer(part.nodes) {
+		shared = g.nodes
 	}
+	shared = slices.DeleteFunc(slices.Clone(shared),
+		func(n identity.Node) bool { return slices.Contains(part.nodes, n) })
+	return join.NewSearch(k.Graph, k.Clicks, part.nodes, at, k.Policies.At(at.First), shared...)
 }
 
 // attachedBefore reports whether a fact says nothing of a payment but that it was attached, perhaps
