@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"tributary/ingest/publish"
+	"tributary/schemas"
 )
 
 // click takes one event: POST /v1/click.
@@ -67,6 +68,27 @@ func (s *Server) encode(ctx *fasthttp.RequestCtx, w *work, f *fault) (*outgoing,
 		return nil, f
 	}
 	return o, nil
+}
+
+// add completes the event that w.event holds, and makes a record of it in o.
+func (s *Server) add(w *work, o *outgoing, from *sender) *fault {
+	if f := s.complete(w, from, &o.ids[len(o.records)]); f != nil {
+		return f
+	}
+	// The value goes behind the last one if there is room, else into memory of its own.
+	n, r := len(o.values), o.nextRecord()
+	if err := schemas.EncodeClick(r, &w.event.click, w.event.props, o.values[n:n:cap(o.values)]); err != nil {
+		s.log.Error("encode click", "error", err)
+		return errInternal
+	}
+	if end := n + len(r.Value); end <= cap(o.values) {
+		o.values = o.values[:end]
+	}
+	o.records = append(o.records, r)
+	if w.event.unknown > 0 {
+		s.metrics.unknownFields.Add(float64(w.event.unknown))
+	}
+	return nil
 }
 
 // store puts the records into Kafka and answers. f is why there are none.
