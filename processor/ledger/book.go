@@ -64,7 +64,9 @@ func (k *Evidence) open(groups [][]identity.Node, near int) []*books {
 		for _, of := range accounts {
 			b := &books{Evidence: k, accountMode: of, crowded: crowded, extent: x, sales: map[string]*sale{}}
 			for _, nodes := range groups {
-				b.groups = append(b.groups, k.newGroup(nodes, of))
+				g := k.newGroup(nodes, of)
+				k.credit(g)
+				b.groups = append(b.groups, g)
 			}
 			b.explain()
 			list = append(list, b)
@@ -78,6 +80,13 @@ func (k *Evidence) open(groups [][]identity.Node, near int) []*books {
 		add(true, nodes)
 	}
 	return list
+}
+
+// credit finds who is credited with the sales of a group.
+func (k *Evidence) credit(g *group) {
+	times := g.times()
+	g.search = join.NewSearch(k.Graph, k.Clicks, g.nodes, times, k.Policies.At(times.First))
+	k.divideCredit(g)
 }
 
 // book computes the rows of all groups and appends them to empty, a slice of length 0 whose array

@@ -83,9 +83,6 @@ func (k *Evidence) newGroup(nodes []identity.Node, of accountMode) *group {
 		p.read()
 		p.customer = k.buyer(p.customer)
 	}
-	times := g.times()
-	g.search = join.NewSearch(k.Graph, k.Clicks, g.nodes, times, k.Policies.At(times.First))
-	k.divideCredit(g)
 	return g
 }
 
