@@ -238,11 +238,11 @@ func DecodeStripe(r *kgo.Record) (*StripeEvent, error) {
 	}, nil
 }
 
-// DeadLetterRecord sets r aside: its bytes unchanged, with reason (a short constant that a metric
-// can carry), the step that refused it, the error's words, where it came from, and its own headers,
-// so that it can be handled again. Its key is that origin, so that a second report is the same row;
-// the record's own time is beside it, because a topic that was deleted and made again has other
-// records at the same offsets.
+// DeadLetterRecord returns the dead letter of r, with everything that is needed to handle r again:
+// its bytes unchanged, its own headers, and where it came from. reason is a short constant that a
+// metric can carry, step the step that refused r. The key is the origin, so that a second report is
+// the same row. The record's own time is beside it, because a topic that was deleted and made again
+// has other records at the same offsets.
 func DeadLetterRecord(r *kgo.Record, step, reason string, cause error) *kgo.Record {
 	origin := r.Topic + "/" + strconv.Itoa(int(r.Partition)) + "/" + strconv.FormatInt(r.Offset, 10)
 	words := ""

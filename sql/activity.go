@@ -139,9 +139,9 @@ func (q Question) NeedsFirstSales() bool { return activityCall.MatchString(q.Tex
 // Statement returns the text that asks the question with these values, which are as param_… takes
 // them. It answers what Text answers in less time: ClickHouse analyses a view twice, and plans each
 // expression of it, also what the values have decided. So the text of activity stands in the place
-// of the view, without the dimensions, filters and exchange rates that these values do not need,
-// and that of clicks_by_dimension with what the question itself names. What is known of the
-// workspace changes no answer.
+// of the view, without the dimensions, filters and exchange rates that these values do not need.
+// That of clicks_by_dimension stands there with what the question itself names. What is known of
+// the workspace changes no answer.
 func (q Question) Statement(values map[string]string, of Known) (string, error) {
 	return q.StatementOf(Whole, values, of)
 }

@@ -84,12 +84,13 @@ func FirstSalesDifference(f FirstSales) string {
 const maxWritten = 2000
 
 // FirstSalesLookup is the statement whose rows ReadFirstSales reads, as TabSeparated, with the
-// parameters workspace and livemode. What was written in the five minutes before a computation began
-// may have been missed by it, because a row may reach another replica, or the clock of another server
-// be, so much later. Lists of more than 36 hours ago are not read: payments_written forgets. Nor are
-// those of which not all slices are of one computation, and those of the future: the server's clock
-// was set back, and what has been written since seems to be older than they are. A server that lags
-// may have entries of which its payments_written does not say yet that they were written.
+// parameters workspace and livemode. A computation may have missed what was written in the five
+// minutes before it began: a row may reach another replica so much later, or be dated by a clock
+// that is so much behind. Lists of more than 36 hours ago are not read: payments_written forgets.
+// Nor are those of which not all slices are of one computation, and those of the future: the
+// server's clock was set back, and what has been written since seems to be older than they are. A
+// server that lags may have entries of which its payments_written does not say yet that they were
+// written.
 const FirstSalesLookup = `WITH
     (
         SELECT (min(at), count() = 16 AND min(at) = max(at)

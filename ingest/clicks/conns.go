@@ -44,8 +44,8 @@ func (l *listener) Close() error {
 }
 
 // guard is a listener that bounds the connections of each address and of all together. fasthttp has
-// such limits, but the first counts IPv4 only and would count a proxy as one visitor, and the
-// second refuses whoever comes next, so that a crowd of idle connections would keep everybody out.
+// both limits. The first counts IPv4 only, and would count a proxy as one visitor. The second
+// refuses whoever comes next, so that many idle connections would keep everybody out.
 type guard struct {
 	net.Listener
 	s        *Server
@@ -204,9 +204,10 @@ type guarded struct {
 	sender netip.Prefix
 	place  int // in guard.open, -1 when it has left; guarded by guard.mu
 
-	// seen is how many connections had been accepted with the last answer on this one, or, with the
-	// bit unanswered, when it was accepted itself, or when a request began whose body is still to
-	// come. The bit busy says that a whole request is under way.
+	// seen is how many connections had been accepted at the last answer on this one. With the bit
+	// unanswered there is no answer to count from: it is from when this one was accepted, or from when
+	// a request began whose body is still to come. The bit busy says that a whole request is under
+	// way.
 	seen atomic.Uint64
 }
 

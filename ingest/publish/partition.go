@@ -9,10 +9,10 @@ import (
 // leastBusy sends records to the partition with the fewest unacknowledged ones, and looks for it
 // again with every batch and every turn.
 //
-// kgo.LeastBackupPartitioner alone looks with every batch only. That is too rarely when a leader is
-// dead: kgo waits before it sends to that broker again, the batch that it has begun for one of the
-// broker's partitions stays unsent and open, and every record that comes is put into it, a whole
-// MaxBatchBytes of them, while other brokers are idle.
+// kgo.LeastBackupPartitioner alone looks with every batch only, which is too rarely when a leader
+// is dead. Walk through it: kgo has begun a batch for one of that broker's partitions, and waits
+// before it sends to the broker again. The batch stays unsent and open, and takes every record that
+// comes, up to MaxBatchBytes, while other brokers are idle.
 type leastBusy struct{ turn *atomic.Uint32 }
 
 // ForTopic returns the partitioner of one topic.

@@ -64,8 +64,8 @@ func New(cfg Config, p Publisher) (*Webhook, error) {
 		ConnContext:       withConn,
 		ErrorLog:          slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
 	}
-	// One request a connection: whatever a proxy in front has taken for a part of it, in lines that
-	// end in LF alone, folded lines or the chunks of HTTP/1.0, no second one can hide in it (RFC 9112
+	// One request a connection. A proxy in front may read lines that end in LF alone, folded lines or
+	// the chunks of HTTP/1.0 in another way; still no second request can hide in the first (RFC 9112
 	// §11.2).
 	h.server.SetKeepAlivesEnabled(false)
 	return h, nil

@@ -131,8 +131,8 @@ var fromRecords = map[string]string{
 }
 
 // Repairable reports whether Repair repairs the finding. A row that no record explains is kept,
-// because it may hold what nothing else does, unless it is of the ledger or of a derived table,
-// whose rows are computed from others.
+// because it may hold what nothing else does. Rows of the ledger and of derived tables are not:
+// they are computed from others.
 func (f Finding) Repairable() bool { return f.What != "unexplained" || fromRecords[f.Table] == "" }
 
 // firstStays are the tables in which the row that was received first stays: their version begins

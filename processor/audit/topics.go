@@ -91,10 +91,10 @@ func beginnings(begin, oldest replay.Offsets) (cut, created map[partition]bool, 
 	return cut, created, others
 }
 
-// unrecorded returns the rows that no record explains. If there are some, it first handles the
-// records that came after those of the audit, because a row may be stored before the offset of its
-// record is committed, and books leads again whose row has a greater version, because more may have
-// become known about a lead after its record was handled. It returns what is left then.
+// unrecorded returns the rows that no record explains. If there are some, it looks again after two
+// steps. It handles the records that came after those of the audit, because a row may be stored
+// before the offset of its record is committed. And it books leads again whose row has a greater
+// version, because more may have become known about a lead after its record was handled.
 func (a *Audit) unrecorded(ctx context.Context, h *replay.Handlers, r *Report) ([]Finding, error) {
 	findings, err := unrecorded(ctx, a.Live, a.ShadowDB, r.whole, r.Until)
 	if err != nil || len(findings) == 0 {

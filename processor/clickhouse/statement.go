@@ -33,9 +33,9 @@ func (s *Store) Database(ctx context.Context) (string, error) {
 	return database, err
 }
 
-// Exec runs one statement, as the layout of the tables has it (sql.Layout.Render), and waits until
-// its mutations are done on every server, or for as long as ClickHouse waits for one that does not
-// answer. It tries once: unlike the inserts and lookups of consumers, it serves a command, whose
+// Exec runs one statement, as the layout of the tables has it (sql.Layout.Render). It waits until
+// its mutations are done on every server; how long for one that does not answer, ClickHouse
+// decides. It tries once: unlike the inserts and lookups of consumers, it serves a command, whose
 // user sees the error.
 func (s *Store) Exec(ctx context.Context, statement string, args ...any) error {
 	layout, err := s.Layout(ctx)

@@ -36,8 +36,8 @@ func chunks(records []*kgo.Record, maxBytes int) iter.Seq[[]*kgo.Record] {
 }
 
 // maxPoison is how many records of one batch may be poison. If more are rejected, and more than
-// half of the batch, then a column has another type than this program expects, and records that are
-// good after a migration would be set aside.
+// half of the batch, a column likely has another type than this program expects: after a migration
+// the same records are good.
 const maxPoison = 10
 
 // Quarantine handles records. If some of them make rows that can never be stored, it finds them by

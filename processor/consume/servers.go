@@ -113,8 +113,9 @@ func (s *Servers) look(ctx context.Context) {
 	s.sight(server, asked)
 }
 
-// sight notes that a server answered who was asked now, and calls Changed if rows may be missing:
-// before SettledUntil passes those rows, so that who asks for it finds the rewind asked for.
+// sight notes that server answered when it was asked now, and calls Changed if rows may be missing.
+// It does so before SettledUntil passes those rows: whoever reads that time then knows that the
+// rewind has been asked for.
 func (s *Servers) sight(server clickhouse.Server, now time.Time) {
 	old, known := s.seen[server.Name]
 	started := now.Add(-server.Uptime)

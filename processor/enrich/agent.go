@@ -151,9 +151,9 @@ func parseAgent(raw string) (parsed useragent.UserAgent) {
 	return useragent.Parse(raw)
 }
 
-// name bounds a name. For an agent that it does not understand the parser gives the whole text, or
-// a sentence of it, as the name, which would make one value per visitor out of a column of few;
-// that becomes "".
+// name bounds a name. Of an agent that it does not understand, the parser returns the whole text,
+// or a sentence of it, as the name. In a column of few values that would be one value per visitor,
+// so it becomes "".
 func name(s, raw string) string {
 	if len(s) > maxAgentName || strings.Count(s, " ") > 3 || s == raw && strings.ContainsAny(s, " /;(") {
 		return ""

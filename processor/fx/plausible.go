@@ -120,8 +120,8 @@ func (f *filter) add(rate Rate) {
 	}
 }
 
-// confirm uses the rates that were held back on the way to a rate that is now confirmed, and holds
-// back for good those that do not lie between the old rate and the new one.
+// confirm takes rate as confirmed. Of the rates held back before it, it uses those that lie between
+// the old rate and this one. The others stay held back for good.
 func (f *filter) confirm(rate Rate) {
 	for _, p := range f.pending {
 		if between(f.previous.USD, p.Rate.USD, rate.USD, f.options.MaxMove) {

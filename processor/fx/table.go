@@ -152,11 +152,11 @@ func quantised(rate Rate) Rate {
 // as if it were dollars. Its RevisedAt is then that of a rate that was withdrawn.
 //
 // A quote is final when no more preferred source, nor the quote's own, can still publish a rate
-// that would take its place: each of them has already published this currency for the day or a
-// later one (so that a gap is known to be a gap), or has dropped the currency (it went on
-// publishing others for more than MaxAge days, or beyond the day on which the currency ended). A
-// quote that falls back over a rate held back is not final, because the source may correct or
-// confirm it; nor is one that its source may still change (Rate.Open).
+// that would take its place. Each of them has already published this currency for the day or a
+// later one, so that a gap is known to be a gap; or it has dropped the currency: it went on
+// publishing others for more than MaxAge days, or beyond the day on which the currency ended. A
+// quote is not final where a newer rate is held back, because the source may correct or confirm
+// that; nor is one that its source may still change (Rate.Open).
 func (t *Table) Lookup(currency string, day Date) (Quote, bool) {
 	list, known := t.currencies[currency]
 	if !known {

@@ -33,8 +33,8 @@ type Candidate struct {
 	Outcome Outcome
 }
 
-// Times are the earliest and the latest time that any source gives for a sale. A new source can
-// only widen them, so that a row does not depend on which source came last.
+// Times are the earliest and the latest time that the facts of a sale give for it. They follow from
+// the set of the facts, so that a row does not depend on which came last.
 type Times struct {
 	First, Last time.Time // zero: unknown, nothing is out of bounds
 }
@@ -64,8 +64,8 @@ type via struct {
 	first time.Time
 }
 
-// NewSearch finds all candidates for the names of one sale or lead. Whatever is not yet known only
-// adds to them. The names of shared objects count too; what a person decided about those does not.
+// NewSearch finds all candidates for the names of one sale or lead. The names of shared objects
+// count too; what a person decided about those objects does not.
 func NewSearch(g *identity.Graph, clicks map[identity.Node]*Click, from []identity.Node, at Times,
 	policy Policy, shared ...identity.Node) *Search {
 	s := &Search{graph: g, clicks: clicks, At: at, Policy: policy}

@@ -18,8 +18,8 @@ import (
 //
 // A click id of ours has 74 random bits and always counts.
 
-// before reports whether something public was received before the sale. Where nothing says when the
-// sale was, nothing was.
+// before reports whether something public was received before the sale. It returns false if the
+// time of the sale is unknown.
 func (s *Search) before(received time.Time) bool {
 	return !s.At.First.IsZero() && !received.After(s.At.First)
 }

@@ -45,9 +45,9 @@ var (
 // Unguessable reports whether a name looks as if it held some 64 random bits, by its length and
 // alphabet: a random UUID or a nanoid of 16 characters does; user_1042, 90210, an e-mail address or
 // a slug of words does not. Neither does a UUID made of a time or a name (RFC 9562, versions 1, 3,
-// 5 and 6), nor an id made of a time and a counter (ObjectID, xid), nor hexadecimal digits: they may
-// be the hash of something known, and so may base64 and base32 as long as a hash. Text in base64 or
-// base32 is judged by what it says. All this holds behind a prefix, which adds nothing to the bits.
+// 5 and 6), nor an id made of a time and a counter (ObjectID, xid). Hexadecimal digits, and base64
+// or base32 as long as a hash, do not either: they may be the hash of something known. Text in
+// base64 or base32 is judged by what it says. A prefix changes none of this, and adds no bits.
 func Unguessable(name string) bool {
 	name = strings.TrimSpace(name)
 	switch {
@@ -121,10 +121,9 @@ func decoded(name string) (string, bool) {
 
 // bits estimates how many random bits a name holds, in hundredths, and reports whether it has both
 // capitals and small letters. Each letter or digit counts by the size of the name's alphabet; but
-// in a run of one kind (a word, a number) those after the second count half a bit, unless no word has
-// such a letter behind the one before it. A name that is
-// too short, of a single kind, or of digits for the most part (a number, a time), holds nothing
-// that can be relied on.
+// in a run of one kind (a word, a number) those after the second count half a bit, unless no word
+// has such a letter behind the one before it. A name has no bits if it is too short, of a single
+// kind, or mostly of digits (a number, a time).
 func bits(name string) (found int, bothCases bool) {
 	const lower, upper, digit = 0, 1, 2
 	var count [3]int

@@ -303,10 +303,11 @@ func (b *books) assumeSilent(invoices []*invoice, silent []*payment) {
 	}
 }
 
-// awayFromCharge returns how far a charge of which only the refunds are known was made from when
-// the invoice was finalised or said that something was paid, and reports whether the charge may
-// have paid it. A card is charged when the invoice is paid: if that is days after it was finalised,
-// the first attempt failed, and a charge of that hour is another invoice's.
+// awayFromCharge reports whether a charge, of which only the refunds are known, may have paid the
+// invoice. away is the time between the charge and the nearest event of the invoice: it was
+// finalised, or said that something was paid. A card is charged when the invoice is paid: if that
+// is days after it was finalised, the first attempt failed, and a charge of that hour is another
+// invoice's.
 func (i *invoice) awayFromCharge(p *payment) (away time.Duration, possible bool) {
 	away, possible = math.MaxInt64, len(p.begun) == 0
 	for _, f := range p.begun {

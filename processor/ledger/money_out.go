@@ -227,9 +227,9 @@ type figure struct {
 	void   bool // an attempt failed before the payment was made, which took nothing back
 }
 
-// key distinguishes the figures of a charge: the total as Stripe wrote it, because what of it was
-// released may become known later, and the second of its event, because a total returns to an
-// earlier figure when a refund fails, and both days count.
+// key distinguishes the figures of a charge. It has the total as Stripe wrote it, because how much
+// of it was released may become known later. It has the second of the event too: a total returns to
+// an earlier figure when a refund fails, and both days count.
 func (f figure) key() string {
 	return fmt.Sprintf("%d@%d", f.fact.Amount, f.fact.CreatedAt.Unix())
 }
@@ -470,9 +470,9 @@ func statesTax(note *stripe.Fact, e *Entry) bool {
 	return note.Total > 0 && note.Currency == e.Currency
 }
 
-// takeStatedTax gives the refunds of credit notes, in order of time, the tax that their notes
-// state, each its share of its note's, but together never more than was paid, if that is known. It
-// returns what they took.
+// takeStatedTax gives each refund of a credit note, in order of time, its share of the tax that the
+// note states. Together they never take more tax than was paid, if that is known. It returns what
+// they took.
 func (b *books) takeStatedTax(s *sale, notes map[string][]*stripe.Fact) map[pool]paid {
 	if len(notes) == 0 {
 		return nil

@@ -42,8 +42,8 @@ func (r *Recomputer) deferNames(ctx context.Context, workspace string, names []i
 	return r.cfg.Store.InsertDeferred(ctx, requestsFor(workspace, names, 0))
 }
 
-// requestsFor returns rows that ask Background to book what lies under names, a while after they are
-// stored.
+// requestsFor returns rows that ask Background to book what lies under names. They are due when
+// they have been stored for wait.
 func requestsFor(workspace string, names []identity.Node, wait time.Duration) []clickhouse.Deferred {
 	rows := make([]clickhouse.Deferred, 0, len(names))
 	for _, n := range unique(slices.Clone(names)) {

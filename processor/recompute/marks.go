@@ -32,9 +32,10 @@ import (
 // are known to have kept what was booked, without booking anything; when this processor notices a
 // loss, at once; and when it dies before either, by another processor.
 //
-// Both write names a minute and more after their records were read. Whom somebody has erased meanwhile
-// would be stored again by them, later than what arrives late is redacted, so nothing is written of
-// what was read until a minute after the list of erased names grew (erased).
+// Marks and requests write names a minute and more after their records were read. Walk through it:
+// a record is read, its person is erased, what arrives late of the person is redacted, and only
+// then the mark is written, which stores the erased name again. So once the list of erased names
+// has grown, nothing is written of what was read before, or in the minute after (erased).
 type marks struct {
 	mu        sync.Mutex
 	queue     []booked // by time

@@ -98,9 +98,9 @@ var types = map[string]string{
 	"refund_failure": "refund_failure", "payment_failure_refund": chargeFailure,
 }
 
-// category of a transaction by its type: disputes and failed refunds are adjustments there, which
-// differ by their source and sign, and what comes back of a refund of another method than a card is
-// a payment_refund like the refund itself.
+// category returns the category of a transaction of a type. Disputes and failed refunds are both
+// adjustments, which differ by their source and sign. Where a refund by another method than a card
+// fails, what comes back is a payment_refund, as the refund itself was.
 // https://docs.stripe.com/reports/balance-transaction-types
 func category(typ, source string, amount int64) string {
 	prefix, _, _ := strings.Cut(source, "_")

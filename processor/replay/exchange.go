@@ -146,9 +146,10 @@ func (b *Rebuild) exchange(ctx context.Context, positions map[string]string, tab
 const datedStep = "dated"
 
 // dateVersions notes that the rebuilt versions of the ledger count from when their events arrived.
-// The rebuilt ledger_log has only the last version of most entries. Counted from when that was
-// written, an entry that was credited anew on the fifth of a month would be unknown before, and one
-// that newer rules booked would never have been written at all (what_changed).
+// The rebuilt ledger_log has only the last version of most entries. If versions counted from when
+// they were written, an entry that was credited anew on the fifth of a month would be unknown
+// before the fifth, and one that newer rules booked would be unknown until the rebuild
+// (what_changed).
 func (b *Rebuild) dateVersions(ctx context.Context, positions map[string]string) error {
 	if positions[datedStep] != "" {
 		return nil

@@ -23,12 +23,17 @@ type Ledger struct {
 	Livemode  bool
 }
 
-// dueLists selects whose lists have to be computed: where there are none, or slices of several
-// computations, which tell nothing, where those that there are get so old that payments_written may
-// forget what came after them, where a question can no longer add what was written since, and every
-// quarter of an hour where anything was. Lists are of use from five minutes after what made earlier
-// ones void. A server that lags computes none. payments_written has two days of payments, tens of
-// millions after a first load, so it is read and never held.
+// dueLists selects whose lists have to be computed:
+//
+//   - there are none, or their slices are of several computations, which tell nothing;
+//   - they are a day old: payments_written may soon forget what came after them;
+//   - more than a thousand payments were written since, and they are six minutes old: a question adds
+//     no more than sql.maxWritten;
+//   - any payment was written since, and they are a quarter of an hour old;
+//   - they were made void, five minutes ago or earlier: only from then on are new lists of use.
+//
+// A server that lags computes none. payments_written has two days of payments, tens of millions
+// after a first load, so it is read and never held.
 const dueLists = `WITH computations AS
 (
     SELECT workspace, livemode, if(min(at) = max(at), min(at), toDateTime64(0, 3, 'UTC')) AS computed

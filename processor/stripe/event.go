@@ -232,9 +232,9 @@ func (ev *event) fact(f Fact) {
 	ev.facts.Money = append(ev.facts.Money, f)
 }
 
-// settlement adds what Stripe's balance was moved by for the movement of that kind, where the body
-// holds the balance transaction itself and not only its id, and where it is in another currency
-// than the movement. https://docs.stripe.com/api/balance_transactions/object
+// settlement adds by how much a movement changed Stripe's balance. It does so only where the body
+// holds the balance transaction itself and not only its id, in another currency than the movement.
+// https://docs.stripe.com/api/balance_transactions/object
 func (ev *event) settlement(id, kind, currency string, o object, field string) {
 	if t := o.child(field); t.present() {
 		ev.settle(id, kind, currency, t)

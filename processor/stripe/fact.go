@@ -105,9 +105,9 @@ type Fact struct {
 	// Tax, Shipping and Discount of an invoice, a payment intent, and a session that is not paid, are
 	// those of its whole Total; of any other payment those of Amount.
 	Amount, Tax, Shipping, Discount int64
-	// Total is what an invoice was issued for, what a session asks for that is not paid, what a
-	// payment intent asks for that states its tax, what was authorised of a charge, or all that a
-	// credit note gives back; 0 of a credit note that does not state its tax.
+	// Total is what an invoice was issued for, or what is asked for by a session that is not paid or
+	// by a payment intent that states its tax. Of a charge it is what was authorised. Of a credit note
+	// it is all that the note gives back, or 0 if the note does not state its tax.
 	Total int64
 	// Due is what an invoice asks for: its total less what the customer's balance pays and credit
 	// notes took off before it was paid, and more where the customer owed from before; UnknownAmount

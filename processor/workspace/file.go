@@ -163,9 +163,9 @@ func (f *File) Replace(other *File) { f.current.Store(other.current.Load()) }
 // are held.
 //
 // unlisted is the record's schemas.HeaderUnlisted: not empty if nobody listed the account when the
-// event came. Then only a workspace that lists the secret which signed the event may have it, since
-// whoever knows another secret could have signed in advance for an account that was to be listed
-// one day.
+// event came. Then only a workspace that lists the secret which signed the event may have it.
+// Whoever knows another secret could have signed events in advance for an account that is listed
+// later.
 func (f *File) Of(account string, livemode bool, unlisted string) (workspace string, listed bool) {
 	if own, ok := schemas.MovementWorkspace(account); ok {
 		if unlisted != "" { // what a webhook says of such an account proves nothing

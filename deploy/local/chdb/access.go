@@ -70,9 +70,8 @@ func (e *Engine) authenticate(c credentials) error {
 
 // grants is everything that the engine's user may do. READ and WRITE ON FILE, URL, REMOTE, S3 and
 // the other sources (https://clickhouse.com/docs/sql-reference/statements/grant#source) are not
-// among it, so table functions, table engines and databases that reach outside are refused by the
-// engine itself, however they are written, and so are BACKUP, named collections and user
-// management.
+// among it. So the engine itself refuses table functions, table engines and databases that reach
+// outside, however they are written. It refuses BACKUP, named collections and user management too.
 //
 // [WithKafka] adds the one source that a measurement needs.
 const grants = "GRANT SHOW, SELECT, INSERT, CHECK, ALTER, CREATE, DROP, UNDROP TABLE, TRUNCATE, OPTIMIZE, KILL QUERY, " +

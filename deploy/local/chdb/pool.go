@@ -33,8 +33,8 @@ func (e *Engine) connect(readOnly bool) (*connection, error) {
 }
 
 // acquire lends a connection, and waits while all slots are taken. It prefers one that has the
-// wanted settings and database, and else takes the one that has waited longest, so that each of the
-// few sets of settings that programs use keeps connections of its own.
+// wanted settings and database, else it takes the one that has waited longest. So each of the few
+// sets of settings that programs use keeps connections of its own.
 func (e *Engine) acquire(ctx context.Context, readOnly bool, database string, s settings) (*connection, error) {
 	timer := time.NewTimer(e.queueTimeout)
 	defer timer.Stop()

@@ -36,8 +36,8 @@ func (p part) table() string { return quoteIdentifier(p.Database) + "." + quoteI
 // all that inserts have written in between, to tables behind materialized views too: the engine
 // reports success when a write failed. Every file is compared with its checksum (CHECK TABLE,
 // https://clickhouse.com/docs/sql-reference/statements/check-table). A part that is not whole is
-// detached, so that no query meets it and it stays on the disk for whoever wants to look at it, and
-// the error says that the rows are to be sent again.
+// detached: no query reads it, and it stays on the disk for whoever wants to look at it. The error
+// says that the rows are to be sent again.
 //
 // What merges write is not read back: the engine reserves their space, and keeps what they were
 // made of for eight minutes.
