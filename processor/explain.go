@@ -17,7 +17,7 @@ type explainCommand struct {
 	clickhouseSettings
 	workspaceSettings
 	oneWorkspace
-	Object string `arg:"" help:"A Stripe id (pi_…, in_…, cs_…, ch_…, re_…, dp_…, cn_…, cus_…, sub_…, promo_…), a click's id, an entry's id (32 hexadecimal digits), the buyer's id in the seller's database, or any name as explanations write it (external:user_1)."`
+	Object string `arg:"" help:"A Stripe id (pi_…, in_…, cs_…, ch_…, re_…, du_…, cn_…, cus_…, sub_…, promo_…), a click's id, an entry's id (32 hexadecimal digits), the buyer's id in the seller's database, or any name as explanations write it (external:user_1)."`
 	JSON   bool   `name:"json" help:"Print the explanation as JSON."`
 }
 

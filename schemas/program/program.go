@@ -51,7 +51,8 @@ func Parse(commands any, name, description string, stdout, stderr io.Writer, arg
 		kong.Name(name),
 		kong.Description(description+"\n\nA flag can also be given by the environment variable that is named with it: "+
 			"--ops-addr by TRIBUTARY_OPS_ADDR, for every command that has this flag. A variable with the names of program "+
-			"and command, such as TRIBUTARY_INGEST_CLICKS_OPS_ADDR, is for that command only, and takes precedence. "+
+			"and command, such as TRIBUTARY_INGEST_CLICKS_OPS_ADDR of ingest clicks, is for that command only, and "+
+			"takes precedence. "+
 			"An empty variable counts as not set; a misspelt one is an error. "+
 			"Every local user sees the flags of a running program in ps: give secrets by a …-file flag or by the "+
 			"environment.\n\n"+
