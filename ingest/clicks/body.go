@@ -107,8 +107,8 @@ func (h *hold) release() {
 	}
 }
 
-// budget is the senders' whom a secret key vouches for, or everybody else's: a crowd that fills its
-// own leaves imports alone.
+// budget returns the budget of those who hold a secret key, or that of everybody else. So imports
+// have memory also while the public fills its own budget.
 func (s *Server) budget(from *sender) *budget {
 	if from.secret {
 		return s.vouched

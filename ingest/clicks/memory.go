@@ -26,8 +26,8 @@ const (
 // leaves more than crowdMemory in use, connections give way.
 //
 // With collect, the garbage is collected before the process takes more than enoughMemory. By itself
-// the runtime lets the heap grow to twice what lived at the last collection, and that may have come
-// just when the connections and bodies of a crowd lived. An operator's GOMEMLIMIT bounds both.
+// the runtime lets the heap grow to twice what was in use at the last collection, and that may have
+// come just when there were very many connections and bodies. An operator's GOMEMLIMIT bounds both.
 func (s *Server) LimitMemory(collect bool) {
 	limitMemory(memoryLimit{s: s, collect: collect, most: debug.SetMemoryLimit(-1)})
 }

@@ -12,7 +12,7 @@ import (
 // listener accepts connections of which at most limit have not yet shown a good signature. Whoever
 // comes when there are as many takes the place of the oldest one: Stripe sends an event at once, so
 // connections that grow old are those of somebody who holds them to keep Stripe out. If newcomers
-// waited, such a crowd would make each event wait for its timeouts.
+// waited, each event would wait for the timeouts of those.
 type listener struct {
 	net.Listener
 	limit   int

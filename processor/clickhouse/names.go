@@ -197,8 +197,8 @@ type edgeRow struct {
 // newest returns the edges of nodes as they stand. rest is the statement behind its condition on
 // the key; it must return more than most rows of a name and a type of target where there are more.
 // It reads all rows of an edge and drops those that have been replaced, which is cheaper than
-// FINAL. FINAL is asked where the rows do not say which of them stands (standing), and at once for
-// names of which they did not say it lately: to read a million rows of one in vain takes long.
+// FINAL. FINAL is used where the rows do not say which of them stands (standing). Names where that
+// happened lately are read with FINAL at once: to read a million rows of one in vain takes long.
 func (s *Store) newest(ctx context.Context, workspace string, nodes []identity.Node, rest string, most int) (
 	[]identity.Edge, error,
 ) {
@@ -232,7 +232,7 @@ func (s *Store) finalEdges(ctx context.Context, workspace string, nodes []identi
 	return edges, err
 }
 
-// doubtfulNames are some names whose edges only FINAL told lately.
+// doubtfulNames are some names whose rows lately did not say which of them stand (standing).
 type doubtfulNames struct {
 	mu    sync.Mutex
 	names map[nameOf]struct{}

@@ -51,7 +51,7 @@ func (i *invoice) forgetVoided() {
 	if len(i.credited) == 0 || i.due == stripe.UnknownAmount || i.terms == nil || i.terms.Source != stripe.FromInvoice {
 		return
 	}
-	before := func(f *stripe.Fact) bool { return i.told.After(f.CreatedAt) && f.Currency == i.terms.Currency }
+	before := func(f *stripe.Fact) bool { return i.dueAt.After(f.CreatedAt) && f.Currency == i.terms.Currency }
 	n := len(i.credited)
 	if n > 8 || !slices.ContainsFunc(i.credited, before) {
 		return

@@ -23,8 +23,8 @@ type invoice struct {
 	left      []leaving      // payments that were taken off it
 	paid      int64          // all that is said to be paid, what was overpaid included
 	kept      int64          // of that, what was not taken off it since
-	due       int64          // what it is last said to ask for; UnknownAmount: no event says
-	told      time.Time      // when that was said
+	due       int64          // what it asks for, by the last event; UnknownAmount: no event says
+	dueAt     time.Time      // of that event
 	remainder int64          // of it that no payment explains
 	parts     map[*payment]share
 	rest      share
@@ -58,8 +58,8 @@ func (i *invoice) read() {
 			i.paid = max(i.paid, f.Amount)
 		}
 		if f.Source == stripe.FromInvoice && f.Due != stripe.UnknownAmount &&
-			(i.due == stripe.UnknownAmount || f.CreatedAt.After(i.told) || f.CreatedAt.Equal(i.told) && f.Due < i.due) {
-			i.due, i.told = f.Due, f.CreatedAt // credit notes lessen it until it is paid, if they are not voided
+			(i.due == stripe.UnknownAmount || f.CreatedAt.After(i.dueAt) || f.CreatedAt.Equal(i.dueAt) && f.Due < i.due) {
+			i.due, i.dueAt = f.Due, f.CreatedAt // credit notes lessen it until it is paid, if they are not voided
 		}
 	}
 }

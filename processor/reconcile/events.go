@@ -207,13 +207,13 @@ func (e *events) payment(b *body, p *payment, invoice string) {
 	}
 }
 
-// say notes a figure, unless a later event has told another one: queries return events in no order.
+// say notes a figure, unless a later event states another one: queries return events in no order.
 func (e *events) say(b *body, object, by string, amount int64) {
 	if e.outside[object] == nil {
 		e.outside[object] = make(map[string]said)
 	}
-	known, told := e.outside[object][by]
-	if !told || b.Created > known.at || b.Created == known.at && b.ID > known.event {
+	known, stated := e.outside[object][by]
+	if !stated || b.Created > known.at || b.Created == known.at && b.ID > known.event {
 		e.outside[object][by] = said{max(amount, 0), b.Created, b.ID}
 	}
 }
@@ -237,12 +237,12 @@ func (e *events) outsideOf(r *row) int64 {
 	if e.whole[r.ObjectID] {
 		return left
 	}
-	var told int64
+	var outside int64
 	for _, s := range e.outside[r.ObjectID] {
-		told += s.amount
+		outside += s.amount
 	}
 	if left < 0 {
-		return max(left, -told)
+		return max(left, -outside)
 	}
-	return min(left, told)
+	return min(left, outside)
 }
