@@ -24,6 +24,7 @@ import (
 type Store interface {
 	Exec(ctx context.Context, statement string, args ...any) error
 	Each(ctx context.Context, one func(driver.Rows) error, query string, args ...any) error
+	Sync(ctx context.Context, tables ...string) error // see clickhouse.Store.Sync
 }
 
 // Book is whose earnings they are.
@@ -62,14 +63,20 @@ func (m Month) Day() string { return m.first.Format(time.DateOnly) }
 func (m Month) end() time.Time { return m.first.AddDate(0, 1, 0) }
 
 // Load puts a workspace's rules in force, also for what was sold before. What closed months state
-// stays; the difference falls into the open month.
+// stays; the difference falls into the open month. Rules that were loaded by a clock that is fast
+// are replaced, too.
 func Load(ctx context.Context, store Store, rules schemas.Earnings, now time.Time) error {
 	text, err := rules.RulesJSON()
 	if err != nil {
 		return fmt.Errorf("write rules: %w", err)
 	}
+	if err := store.Sync(ctx, "earning_rules"); err != nil {
+		return err
+	}
 	return store.Exec(ctx, `INSERT INTO earning_rules (workspace, loaded_at, minimum_usd, rules)
-		SELECT {workspace:String}, {at:DateTime64(3, 'UTC')}, {minimum:Decimal(18, 2)}, {rules:String}`,
+		SELECT {workspace:String}, greatest({at:DateTime64(3, 'UTC')}, max(loaded_at) + INTERVAL 1 MILLISECOND),
+			{minimum:Decimal(18, 2)}, {rules:String}
+		FROM earning_rules WHERE workspace = {workspace:String}`,
 		clickhouse.Named("workspace", rules.Workspace), clickhouse.Named("at", millis(now)),
 		clickhouse.Named("minimum", rules.MinimumUSD), clickhouse.Named("rules", text))
 }
@@ -80,15 +87,26 @@ func millis(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000
 // ErrClosed says that a month cannot be closed any more.
 var ErrClosed = errors.New("the month is closed")
 
+// statedFrom are the tables that lines are computed from.
+var statedFrom = []string{"ledger", "earning_rules", "earning_months", "earning_lines"}
+
 // Close states a month for good. It is to be run from one place at a time: of two closings at once
-// the earlier counts, and the other returns ErrClosed.
+// one counts, and the other returns ErrClosed.
 //
 // The lines are written first, under the name of this closing, and count for nothing yet: a Close
 // that is interrupted leaves the month open. One row in earning_months then makes them count.
+//
+// On several servers it waits three times for rows that others took. A server that lags lacks sales,
+// and, worse, what closed months stated: it would state that once more. Before the row is written
+// and before the winner is read it waits for other closings: one that was slow would otherwise find
+// no other, or take the place of one that has been paid.
 func Close(ctx context.Context, store Store, book Book, month Month, now time.Time) error {
 	if now.Before(month.end()) {
 		return fmt.Errorf("month %s has not ended (hint: it can be closed from %s on, UTC)", month,
 			month.end().Format(time.DateOnly))
+	}
+	if err := store.Sync(ctx, statedFrom...); err != nil {
+		return err
 	}
 	if err := checkOpen(ctx, store, book, month); err != nil {
 		return err
@@ -106,14 +124,21 @@ func Close(ctx context.Context, store Store, book Book, month Month, now time.Ti
 	if err != nil {
 		return fmt.Errorf("write the lines of %s: %w (hint: nothing is closed; run the command again)", month, err)
 	}
-	err = store.Exec(ctx, `INSERT INTO earning_months (workspace, livemode, month, closed_at, closing, minimum_usd)
-		SELECT {workspace:String}, {livemode:Bool}, {month:Date}, {at:DateTime64(3, 'UTC')}, {closing:String},
-			argMax(minimum_usd, loaded_at)
-		FROM earning_rules WHERE workspace = {workspace:String}`, args...)
+	err = store.Sync(ctx, "earning_months")
+	if err == nil {
+		err = store.Exec(ctx, `INSERT INTO earning_months (workspace, livemode, month, closed_at, closing, minimum_usd)
+			SELECT {workspace:String}, {livemode:Bool}, {month:Date}, {at:DateTime64(3, 'UTC')}, {closing:String},
+				argMax(minimum_usd, loaded_at)
+			FROM earning_rules WHERE workspace = {workspace:String}
+			HAVING {month:Date} > (SELECT max(month) FROM earning_months
+				WHERE workspace = {workspace:String} AND livemode = {livemode:Bool})`, args...)
+	}
+	if err == nil {
+		err = store.Sync(ctx, "earning_months")
+	}
 	if err != nil {
 		return fmt.Errorf("close %s: %w (hint: \"processor earnings show %[1]s\" says whether it is closed; run "+
-			"it again if not)",
-			month, err)
+			"it again if not)", month, err)
 	}
 	return checkWinner(ctx, store, book, month, closing)
 }
@@ -139,7 +164,7 @@ func checkOpen(ctx context.Context, store Store, book Book, month Month) error {
 	return nil
 }
 
-// checkWinner returns ErrClosed where another closing of the month was earlier.
+// checkWinner returns ErrClosed where another closing of the month counts.
 func checkWinner(ctx context.Context, store Store, book Book, month Month, closing string) error {
 	var first string
 	err := store.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&first) }, `SELECT
@@ -150,7 +175,8 @@ func checkWinner(ctx context.Context, store Store, book Book, month Month, closi
 		return fmt.Errorf("read how %s was closed: %w", month, err)
 	}
 	if first != closing {
-		return fmt.Errorf("%w: somebody else closed %s at the same time, and that counts", ErrClosed, month)
+		return fmt.Errorf("%w: somebody else closed %s or a later month at the same time, and that counts", ErrClosed,
+			month)
 	}
 	return nil
 }

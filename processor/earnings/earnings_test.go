@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -14,11 +15,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/processor/clickhouse"
+	"tributary/processor/clickhouse/clickhousetest"
 	"tributary/processor/earnings"
 	"tributary/schemas"
+	"tributary/sql"
 	"tributary/sql/sqltest"
 )
 
@@ -455,6 +459,129 @@ func TestInterruptedClose(t *testing.T) {
 	}
 	b.states("2025-01", "cat 0.00 15.00 0.00 0.00 15.00 0.00")
 	b.states("2025-02")
+}
+
+// meanwhile does something before a statement.
+type meanwhile struct {
+	earnings.Store
+	before string // what the statement begins with
+	do     func()
+}
+
+func (m *meanwhile) Exec(ctx context.Context, statement string, args ...any) error {
+	if do := m.do; do != nil && strings.HasPrefix(statement, m.before) {
+		m.do = nil
+		do()
+	}
+	return m.Store.Exec(ctx, statement, args...)
+}
+
+// A closing that began earlier and takes longer does not change what another one has closed, and says
+// that it did not close the month.
+func TestSlowCloseLoses(t *testing.T) {
+	b := open(t)
+	b.rules(someRules)
+	b.entry("e01 1 payment in_1 cus_1 2025-01-05T10:00:00 bob - 100")
+	b.book()
+	january, err := earnings.ParseMonth("2025-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const statement = "bob 0.00 15.00 0.00 0.00 15.00 0.00"
+	began := time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)
+	for _, month := range []earnings.Month{january, earnings.MonthOf(began.AddDate(0, -3, 0))} {
+		slow := &meanwhile{b.store, "INSERT INTO earning_months", func() {
+			if err := earnings.Close(t.Context(), b.store, shop, month, began.Add(time.Minute)); err != nil {
+				t.Error(err)
+			}
+			b.states("2025-01", statement)
+			b.entry("e01 2 payment in_1 cus_1 2025-01-05T10:00:00 cat - 100")
+			b.book()
+		}}
+		if err := earnings.Close(t.Context(), slow, shop, month, began); !errors.Is(err, earnings.ErrClosed) {
+			t.Errorf("the slow closing of %s: %v", month, err)
+		}
+		b.states("2025-01", statement)
+	}
+}
+
+// On several servers rules are loaded and months are closed from what all of them have.
+func TestCloseWaitsForReplicas(t *testing.T) {
+	dsn, db := sqltest.Open(t)
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replicas := clickhousetest.NewReplicas(t, dsn)
+	store, err := clickhouse.Open(replicas.URL+u.Path, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	b := &books{T: t, store: store, db: db}
+	b.rules(someRules)
+	b.entry("e01 1 payment in_1 cus_1 2025-01-05T10:00:00 bob - 100")
+	if err := b.close("2025-01"); err != nil {
+		t.Fatal(err)
+	}
+	read := tablesOf(t, store, "statement_lines")
+	var waited []string // since a row was inserted
+	var order []string
+	for _, statement := range replicas.Statements() {
+		if table, ok := strings.CutPrefix(statement, "SYSTEM SYNC REPLICA "); ok {
+			table = strings.ReplaceAll(strings.TrimSuffix(table, " LIGHTWEIGHT"), "`", "")
+			waited = append(waited, table[strings.LastIndexByte(table, '.')+1:])
+		}
+		if into, ok := strings.CutPrefix(statement, "INSERT INTO "); ok {
+			into, _, _ = strings.Cut(into, " ")
+			slices.Sort(waited)
+			order = append(order, fmt.Sprint(waited, " ", into))
+			waited = nil
+		}
+	}
+	want := []string{"[earning_rules] earning_rules", fmt.Sprint(read, " earning_lines"), "[earning_months] earning_months"}
+	if !slices.Equal(order, want) || !slices.Equal(waited, []string{"earning_months"}) {
+		t.Errorf("waits for and inserts into %q, then waits for %v; want %q, then earning_months", order, waited, want)
+	}
+	replicas.Refuse(159, "TIMEOUT_EXCEEDED")
+	if err := b.close("2025-02"); err == nil || !strings.Contains(err.Error(), "a server lags") {
+		t.Errorf("a server that lags for long: %v", err)
+	}
+}
+
+// tablesOf returns the tables that a view reads, through other views too.
+func tablesOf(t *testing.T, store *clickhouse.Store, view string) (tables []string) {
+	t.Helper()
+	text := ""
+	err := store.Each(t.Context(), func(rows driver.Rows) error { return rows.Scan(&text) },
+		"SELECT as_select FROM system.tables WHERE database = currentDatabase() AND name = ? AND engine = 'View'", view)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text == "" {
+		return []string{view}
+	}
+	for _, source := range sql.Sources(text) {
+		name := strings.ReplaceAll(source[strings.LastIndexByte(source, '.')+1:], "`", "")
+		switch name {
+		case "closed", "stated", "rules": // named by WITH
+		default:
+			tables = append(tables, tablesOf(t, store, name)...)
+		}
+	}
+	slices.Sort(tables)
+	return slices.Compact(tables)
+}
+
+// Rules that are loaded later are in force, also where the clock was ahead before.
+func TestLoadAfterFastClock(t *testing.T) {
+	b := open(t)
+	b.loads = 1 << 20 // seconds
+	b.rules(`[{"workspace":"shop","rules":[{"name":"old","percent":"90"}]}]`)
+	b.loads = 0
+	b.rules(`[{"workspace":"shop","rules":[{"name":"new","percent":"20"}]}]`)
+	b.entry("e01 1 payment in_1 cus_1 2025-01-05T10:00:00 bob - 100")
+	b.states("2025-01", "bob 0.00 20.00 0.00 0.00 20.00 0.00")
 }
 
 func TestCloseRefuses(t *testing.T) {
