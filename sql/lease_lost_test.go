@@ -18,6 +18,7 @@ type keeperless struct {
 	create error        // of a KeeperMap table
 	renew  func() error // a lease; nil: it is
 	done   func() bool  // whether the migration is; nil: never
+	all    []string     // statements but those of the lease
 }
 
 func (k *keeperless) Connect(context.Context) (driver.Conn, error) { return k, nil }
@@ -41,6 +42,7 @@ func (k *keeperless) ExecContext(ctx context.Context, statement string, _ []driv
 	case strings.Contains(statement, leaseTable):
 		return driver.ResultNoRows, nil
 	}
+	k.all = append(k.all, statement)
 	for k.done == nil || !k.done() {
 		select {
 		case <-ctx.Done():
@@ -107,6 +109,26 @@ func TestMigrateSaysWhatKeeperSaid(t *testing.T) {
 					t.Error(err)
 				}
 			})
+		})
+	}
+}
+
+// A server that is new, or lags, has no rows of a ledger that others have: by which rules it is booked is
+// noted for an empty ledger only.
+func TestRulesAreNotedOfTheWholeLedger(t *testing.T) {
+	for _, kind := range []Kind{Cluster, ReplicatedDatabase, Cloud} {
+		synctest.Test(t, func(t *testing.T) {
+			keeper := &keeperless{done: func() bool { return true }}
+			db := sql.OpenDB(keeper)
+			defer db.Close()
+			l := Layout{Kind: kind, Database: "default"}
+			if err := l.Migrate(t.Context(), db, func(string) {}); err != nil {
+				t.Fatal(err)
+			}
+			last := keeper.all[max(len(keeper.all)-2, 0):]
+			if len(last) != 2 || last[0] != l.Sync("ledger") || !strings.HasPrefix(last[1], "INSERT INTO ledger_rules ") {
+				t.Errorf("%s: the last statements are %q, want that the ledger is waited for", kind, last)
+			}
 		})
 	}
 }

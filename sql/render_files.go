@@ -24,7 +24,7 @@ func (l Layout) databaseOnCluster() string {
 // files returns the migrations as a layout executes them.
 func (l Layout) files() (fs.FS, error) {
 	written, err := fs.Sub(migrations, "migrations")
-	if err != nil || l.Kind == Single || l.Kind == Cloud {
+	if err != nil || l.Kind == Single {
 		return written, err
 	}
 	names, err := fs.Glob(written, "*.sql")
@@ -54,13 +54,14 @@ func (l Layout) files() (fs.FS, error) {
 }
 
 // Sync returns the statement that waits until a server has the rows of a table which another one
-// had acknowledged; "" where there is nothing to wait for: on a single server, and on ClickHouse
-// Cloud, where it was not tried. The table's name is that of migrations, or DATABASE.TABLE.
+// had acknowledged; "" on a single server, where there is nothing to wait for. The table's name is
+// that of migrations, or DATABASE.TABLE.
 //
 // On a cluster every server waits. A Replicated database has no such statement for all of its
-// servers: the one that is asked waits.
+// servers: the one that is asked waits. So it is on ClickHouse Cloud, where the statement fetches
+// from Keeper which parts there are.
 func (l Layout) Sync(table string) string {
-	if l.Kind != Cluster && l.Kind != ReplicatedDatabase {
+	if l.Kind == Single {
 		return ""
 	}
 	if databaseOf(table) == "" {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -42,8 +43,13 @@ func TestMigrationsInLayouts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cloud, err := Layout{Kind: Cloud}.Print()
-	if err != nil || cloud != single || strings.Contains(single, "Replicated") || strings.Contains(single, "CLUSTER") {
+	cloud, err := Layout{Kind: Cloud, Database: "default"}.Print()
+	waits := regexp.MustCompile("(?m)^SYSTEM SYNC REPLICA `default`.\\w+ LIGHTWEIGHT;\n\n")
+	if n := len(waits.FindAllString(cloud, -1)); n < 10 {
+		t.Errorf("ClickHouse Cloud waits %d times for rows that migrations copy", n)
+	}
+	if err != nil || !slices.Equal(split(waits.ReplaceAllString(cloud, "")), split(single)) ||
+		strings.Contains(single, "Replicated") || strings.Contains(single, "CLUSTER") {
 		t.Errorf("a single server and ClickHouse Cloud do not execute the migrations as they are written (%v)", err)
 	}
 }

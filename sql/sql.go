@@ -121,6 +121,11 @@ func (l Layout) Migrate(ctx context.Context, db *sql.DB, progress func(string)) 
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
+	if sync := l.Sync("ledger"); sync != "" { // a new server has no rows yet of a ledger that others have
+		if _, err := db.ExecContext(ctx, sync); err != nil {
+			return fmt.Errorf("wait until the servers have all rows of ledger: %w", err)
+		}
+	}
 	if _, err := db.ExecContext(ctx,
 		fmt.Sprintf("INSERT INTO ledger_rules SELECT %d, now64(3) WHERE (SELECT count() FROM ledger) = 0",
 			LedgerRules)); err != nil {

@@ -101,8 +101,8 @@ func (r reader) Leads(ctx context.Context, workspace string, ids [][16]byte) ([]
 
 // sync waits until the servers have what others took, of the tables of a database, before Repair
 // acts on what is found: a server that lags finds rows missing, or an entry that no record
-// explains because it lacks the record, and would delete it. Run alone does not wait, because the
-// role of processors has no right to: what a lag made it find is gone in the next run.
+// explains because it lacks the record, and would delete it. Run alone does not wait, because it
+// must not fail while a server is down: what a lag made it find is gone in the next run.
 func (a *Audit) sync(ctx context.Context, database string) error {
 	if !a.syncs {
 		return nil

@@ -71,7 +71,8 @@ const syncFor = 3 * time.Minute
 // are named as statements name them. It does nothing on a single server.
 //
 // It takes as long as the servers lag, and returns an error after three minutes for each table. It
-// needs the right SYSTEM SYNC REPLICA, which the role of migrations has. It tries once.
+// needs the right SYSTEM SYNC REPLICA, which the roles of migrations and of processors have. It tries
+// once.
 func (s *Store) Sync(ctx context.Context, tables ...string) error {
 	layout, err := s.Layout(ctx)
 	if err != nil {
@@ -88,7 +89,7 @@ func (s *Store) Sync(ctx context.Context, tables ...string) error {
 			f := faultOf(err)
 			switch f.name {
 			case "ACCESS_DENIED":
-				f.hint = "GRANT SYSTEM SYNC REPLICA on its tables, or the role of migrations that processor roles prints"
+				f.hint = "GRANT SYSTEM SYNC REPLICA on its tables, or execute again what processor roles prints"
 			case "TIMEOUT_EXCEEDED":
 				f.hint = "a server lags: look at system.replicas and system.replication_queue, then run it again"
 			}
