@@ -14,6 +14,7 @@ package rollup
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -194,16 +195,38 @@ func (r Range) arguments(all bool) []any {
 	}
 }
 
+// ErrLags is returned for a server that lags behind other replicas.
+var ErrLags = errors.New("the server lags behind other replicas by more than 30 seconds (hint: look at system.replicas " +
+	"and system.replication_queue)")
+
+// begin asks the server's time, and whether it lags behind other replicas by more than half of the
+// minute that a day must be quiet for; the other half is for clocks that differ.
+const begin = `SELECT now64(3, 'UTC'), (
+    SELECT count() > 0
+    FROM system.replicas
+    WHERE database = currentDatabase() AND absolute_delay > 30
+        AND table IN ('clicks', 'clicks_local', 'page_views', 'page_views_local', 'click_days'))`
+
+// upToDate lets a Distributed table read no replica that lags, or fails.
+const upToDate = "max_replica_delay_for_distributed_queries = 30, fallback_to_stale_replicas_for_distributed_queries = 0"
+
 // Compute computes some days, and stores the rows that differ, or all of them. It tries once: what
 // was stored when it fails is right, and the days still count as changed.
+//
+// A server that lags returns ErrLags. It would count a day without the clicks that it lacks, and the
+// day would stand as computed: nothing is inserted for it later, when they arrive.
 func Compute(ctx context.Context, s *clickhouse.Store, r Range, all bool) error {
 	var began time.Time
-	err := s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&began) }, "SELECT now64(3, 'UTC')")
+	var lags bool
+	err := s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&began, &lags) }, begin)
+	if err == nil && lags {
+		err = ErrLags
+	}
 	if err == nil {
 		err = s.Exec(ctx, "INSERT INTO clicks_by_day (workspace, dimension, value, day, clicks, page_views, visitors, "+
 			"clicks_at, page_views_at, counted, computed_at) SELECT ?, dimension, value, day, clicks, page_views, visitors, "+
 			"clicks_at, page_views_at, counted, fromUnixTimestamp64Milli(?, 'UTC') FROM ("+differing+") "+
-			"SETTINGS max_partitions_per_insert_block = 0, max_bytes_before_external_group_by = 536870912",
+			"SETTINGS max_partitions_per_insert_block = 0, max_bytes_before_external_group_by = 536870912, "+upToDate,
 			append([]any{r.Workspace, began.UnixMilli()}, r.arguments(all)...)...)
 	}
 	if err == nil {

@@ -3,10 +3,16 @@ package rollup_test
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"slices"
 	"testing"
 	"time"
@@ -25,6 +31,54 @@ var begin = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 
 // cell is a row of clicks_by_day.
 type cell struct{ dimension, value, day string }
+
+// A server that lags computes no day: the day would count as computed, without the clicks that the
+// server lacks. The engine replicates nothing, so a table says how far each table lags.
+func TestServerThatLags(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	engine, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: engine.Scheme, Host: engine.Host})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		body = bytes.ReplaceAll(body, []byte("system.replicas"), []byte("lags"))
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		proxy.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	store, err := clickhouse.Open(server.URL+engine.Path, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	exec := func(statement string, args ...any) {
+		t.Helper()
+		if err := store.Exec(t.Context(), statement, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec("CREATE TABLE lags (database String, table String, absolute_delay UInt64) ENGINE = MergeTree ORDER BY table")
+	days := rollup.Range{Workspace: "shop", First: begin, Last: begin}
+	for _, c := range []struct {
+		table string
+		lag   int // seconds
+		want  error
+	}{
+		{"clicks", 31, rollup.ErrLags}, {"clicks_local", 31, rollup.ErrLags}, {"page_views", 1900000000, rollup.ErrLags},
+		{"click_days", 31, rollup.ErrLags}, {"clicks", 30, nil}, {"ledger", 1000, nil},
+	} {
+		exec("TRUNCATE TABLE lags")
+		exec("INSERT INTO lags SELECT currentDatabase(), ?, ?", c.table, c.lag)
+		if err := rollup.Compute(t.Context(), store, days, false); !errors.Is(err, c.want) {
+			t.Errorf("%s lags by %d s: %v, want %v", c.table, c.lag, err, c.want)
+		}
+	}
+}
 
 // randomClick is one of few visitors who follow one of few links, within four days. Of two with one
 // id the first received counts, as when somebody sends an id again with another affiliate.
