@@ -34,16 +34,20 @@ type lease struct {
 	db    *sql.DB
 	owner string
 	taken time.Time // when the statement was sent that took it
+	stop  context.CancelFunc
 }
+
+// strict makes an insert fail if its key is there, and an update if the row has changed since the
+// statement read it: Keeper compares the row's version. Without it an update writes the whole row,
+// and of two that find one owner both succeed.
+const strict = " SETTINGS keeper_map_strict_mode = 1"
 
 // takeLease returns a lease and a context that ends when it is lost. The table must exist.
 //
-// Two processes that find an expired row:
-//
-//  1. both delete it: the deletion names the row's owner, so the later one finds no row, or the row
-//     of another owner, and deletes nothing;
-//  2. both insert: with keeper_map_strict_mode an insert of a key that is there fails, so one of them
-//     has the lease and the other an error.
+// The row is inserted once, and then only updated, strictly. So of several processes that find no
+// row, or an expired one, one has the lease and the others an error, however long a statement of
+// theirs takes in ClickHouse. A row that is deleted and inserted would begin anew with its first
+// version, and a statement that had read the old row would find the version that it expects.
 //
 // An owner that cannot renew its lease, or that was stopped meanwhile, stops before another
 // process may take it: it counts from before the statement that renewed it last, and stops ten
@@ -63,27 +67,37 @@ func takeLease(ctx context.Context, db *sql.DB) (_ *lease, held context.Context,
 	var expired bool
 	err = db.QueryRowContext(ctx, "SELECT owner, until < now64(3) FROM "+leaseTable+" WHERE key = 'migrate'").Scan(&before,
 		&expired)
+	none := errors.Is(err, sql.ErrNoRows)
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
+	case none:
 	case err != nil:
 		return nil, nil, fmt.Errorf("read the lease: %w", err)
 	case !expired:
 		return nil, nil, ErrLeased
-	default:
-		if err := l.delete(ctx, before); err != nil {
-			return nil, nil, fmt.Errorf("end an expired lease: %w", err)
-		}
 	}
 	l.taken = time.Now()
-	_, err = db.ExecContext(ctx, fmt.Sprintf("INSERT INTO %s SETTINGS keeper_map_strict_mode = 1 "+
-		"SELECT 'migrate', '%s', now64(3) + INTERVAL %d SECOND", leaseTable, l.owner, int(leaseFor.Seconds())))
-	if err != nil && strings.Contains(err.Error(), "Node exists") { // Keeper's words
+	if none {
+		_, err = db.ExecContext(ctx, fmt.Sprintf("INSERT INTO %s%s SELECT 'migrate', '%s', now64(3) + INTERVAL %d SECOND",
+			leaseTable, strict, l.owner, int(leaseFor.Seconds())))
+	} else {
+		_, err = db.ExecContext(ctx, fmt.Sprintf("ALTER TABLE %s UPDATE owner = '%s', until = now64(3) + INTERVAL %d SECOND "+
+			"WHERE key = 'migrate' AND owner = '%s' AND until < now64(3)%s", leaseTable, l.owner, int(leaseFor.Seconds()),
+			literal(before), strict))
+	}
+	if err != nil && (strings.Contains(err.Error(), "Node exists") || changedMeanwhile(err)) {
 		return nil, nil, ErrLeased
+	}
+	if err == nil {
+		err = l.own(ctx)
+	}
+	if errors.Is(err, ErrLeased) {
+		return nil, nil, err
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("take the lease: %w", err)
 	}
 	held, lose := context.WithCancelCause(ctx)
+	l.stop = func() { lose(context.Canceled) }
 	go l.renew(held, lose)
 	return l, held, nil
 }
@@ -125,23 +139,39 @@ func (l *lease) prolong(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, leaseFor/3)
 	defer cancel()
 	_, err := l.db.ExecContext(ctx, fmt.Sprintf("ALTER TABLE %s UPDATE until = now64(3) + INTERVAL %d SECOND "+
-		"WHERE key = 'migrate' AND owner = '%s'", leaseTable, int(leaseFor.Seconds()), l.owner))
-	if err != nil {
+		"WHERE key = 'migrate' AND owner = '%s'%s", leaseTable, int(leaseFor.Seconds()), l.owner, strict))
+	if err != nil && !changedMeanwhile(err) {
 		return err
 	}
+	if lost := l.own(ctx); lost != nil {
+		return lost
+	}
+	return err // by an earlier try whose answer never came
+}
+
+// own returns ErrLeased if another process has the lease.
+func (l *lease) own(ctx context.Context) error {
 	var own bool
-	err = l.db.QueryRowContext(ctx, "SELECT count() > 0 FROM "+leaseTable+" WHERE owner = '"+l.owner+"'").Scan(&own)
+	err := l.db.QueryRowContext(ctx, "SELECT count() > 0 FROM "+leaseTable+" WHERE owner = '"+l.owner+"'").Scan(&own)
 	if err == nil && !own {
 		err = ErrLeased
 	}
 	return err
 }
 
-// end gives the lease back.
-func (l *lease) end(ctx context.Context) error { return l.delete(ctx, l.owner) }
-
-func (l *lease) delete(ctx context.Context, owner string) error {
-	_, err := l.db.ExecContext(ctx, "ALTER TABLE "+leaseTable+" DELETE WHERE key = 'migrate' AND owner = '"+literal(owner)+
-		"'")
+// end gives the lease back, if it is still the owner's. It is not renewed any more.
+func (l *lease) end(ctx context.Context) (err error) {
+	l.stop()
+	for range 3 { // a renewal may be on its way
+		_, err = l.db.ExecContext(ctx, "ALTER TABLE "+leaseTable+" UPDATE owner = '', until = toDateTime64(0, 3) "+
+			"WHERE key = 'migrate' AND owner = '"+l.owner+"'"+strict)
+		if err == nil || !changedMeanwhile(err) {
+			break
+		}
+	}
 	return err
 }
+
+// changedMeanwhile reports whether Keeper refused a strict update because the row is another one
+// than the statement read. The words are Keeper's.
+func changedMeanwhile(err error) bool { return strings.Contains(err.Error(), "Bad version") }

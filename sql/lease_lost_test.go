@@ -113,8 +113,8 @@ func TestMigrateSaysWhatKeeperSaid(t *testing.T) {
 	}
 }
 
-// A server that is new, or lags, has no rows of a ledger that others have: by which rules it is booked is
-// noted for an empty ledger only.
+// A server that is new, or lags, has no rows of a ledger that others have: by which rules it is booked
+// is noted for an empty ledger only.
 func TestRulesAreNotedOfTheWholeLedger(t *testing.T) {
 	for _, kind := range []Kind{Cluster, ReplicatedDatabase, Cloud} {
 		synctest.Test(t, func(t *testing.T) {

@@ -476,8 +476,8 @@ func (m *meanwhile) Exec(ctx context.Context, statement string, args ...any) err
 	return m.Store.Exec(ctx, statement, args...)
 }
 
-// A closing that began earlier and takes longer does not change what another one has closed, and says
-// that it did not close the month.
+// A closing that began earlier and takes longer does not change what another one has closed, and
+// says that it did not close the month.
 func TestSlowCloseLoses(t *testing.T) {
 	b := open(t)
 	b.rules(someRules)
@@ -539,7 +539,8 @@ func TestCloseWaitsForReplicas(t *testing.T) {
 			waited = nil
 		}
 	}
-	want := []string{"[earning_rules] earning_rules", fmt.Sprint(read, " earning_lines"), "[earning_months] earning_months"}
+	want := []string{"[earning_rules] earning_rules", fmt.Sprint(read, " earning_lines"),
+		"[earning_months] earning_months"}
 	if !slices.Equal(order, want) || !slices.Equal(waited, []string{"earning_months"}) {
 		t.Errorf("waits for and inserts into %q, then waits for %v; want %q, then earning_months", order, waited, want)
 	}

@@ -196,8 +196,8 @@ func (r Range) arguments(all bool) []any {
 }
 
 // ErrLags is returned for a server that lags behind other replicas.
-var ErrLags = errors.New("the server lags behind other replicas by more than 30 seconds (hint: look at system.replicas " +
-	"and system.replication_queue)")
+var ErrLags = errors.New("the server lags behind other replicas by more than 30 seconds (hint: look at " +
+	"system.replicas and system.replication_queue)")
 
 // begin asks the server's time, and whether it lags behind other replicas by more than half of the
 // minute that a day must be quiet for; the other half is for clocks that differ.
@@ -208,7 +208,8 @@ const begin = `SELECT now64(3, 'UTC'), (
         AND table IN ('clicks', 'clicks_local', 'page_views', 'page_views_local', 'click_days'))`
 
 // upToDate lets a Distributed table read no replica that lags, or fails.
-const upToDate = "max_replica_delay_for_distributed_queries = 30, fallback_to_stale_replicas_for_distributed_queries = 0"
+const upToDate = "max_replica_delay_for_distributed_queries = 30, " +
+	"fallback_to_stale_replicas_for_distributed_queries = 0"
 
 // Compute computes some days, and stores the rows that differ, or all of them. It tries once: what
 // was stored when it fails is right, and the days still count as changed.
