@@ -1,15 +1,10 @@
 package clicks
 
 import (
-	"context"
 	"errors"
-	"hash/maphash"
 	"io"
-	"net/netip"
-	"time"
 
 	"github.com/valyala/fasthttp"
-	"golang.org/x/sync/semaphore"
 )
 
 const (
@@ -31,89 +26,19 @@ const (
 	// recordCost is what one event takes beside the bytes that it came as: the record, its key and
 	// header, ids and names.
 	recordCost = 512
-	// shares says how much of the bytes for the public's bodies one address can take: a quarter.
-	shares = 4
-	// cells is how many counts of addresses' bytes there are. Addresses are told apart by hash.
-	cells = 256
-	// patience is how long a request waits for memory before it is refused.
-	patience = time.Second
 )
 
-// budget is the memory that the large bodies of one kind of sender share. A request first takes
-// bytes for its body, then, with the body complete, bytes for the records made of it. The two are
-// counted apart: whoever holds bytes for records waits for nobody, so requests that wait for each
-// other cannot all come to a stop.
-type budget struct {
-	seed      maphash.Seed
-	addresses []*semaphore.Weighted // what one address may have of bodies
-	bodies    *semaphore.Weighted
-	records   *semaphore.Weighted
-	size      int64 // of records
-}
-
-// newBudget allows size bytes of bodies, of which one address gets its share and no less than the
-// largest body, and size bytes of records.
-func newBudget(size, shares, largestBody int) *budget {
-	b := &budget{seed: maphash.MakeSeed(), bodies: semaphore.NewWeighted(int64(max(size, largestBody))),
-		records: semaphore.NewWeighted(int64(size)), size: int64(size)}
-	for range cells {
-		b.addresses = append(b.addresses, semaphore.NewWeighted(int64(max(size/shares, largestBody))))
-	}
-	return b
-}
-
-// bodyHold is what a request has taken for its body: first of its address's share, so that what an
-// address has too much waits for that address alone.
-type bodyHold struct{ address, all hold }
-
-// take waits for n bytes. It reports whether it has got them.
-func (h *bodyHold) take(b *budget, addr netip.Addr, n int64) bool {
-	var bytes [16]byte
-	if addr.IsValid() {
-		bytes = network(addr).Addr().As16()
-	}
-	cell := b.addresses[maphash.Bytes(b.seed, bytes[:])%uint64(len(b.addresses))]
-	return h.address.take(cell, n) && h.all.take(b.bodies, n)
-}
-
-func (h *bodyHold) release() {
-	h.all.release()
-	h.address.release()
-}
-
-// hold is what a request has taken of a semaphore; the zero value has taken nothing.
-type hold struct {
-	from *semaphore.Weighted
-	n    int64
-}
-
-// take waits for n bytes of from. It reports whether it has got them.
-func (h *hold) take(from *semaphore.Weighted, n int64) bool {
-	if !from.TryAcquire(n) {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if from.Acquire(ctx, n) != nil {
-			return false
-		}
-	}
-	h.from, h.n = from, n
-	return true
-}
-
-func (h *hold) release() {
-	if h.from != nil {
-		h.from.Release(h.n)
-		*h = hold{}
-	}
-}
-
-// budget returns the budget of those who hold a secret key, or that of everybody else. So imports
-// have memory also while the public fills its own budget.
-func (s *Server) budget(from *sender) *budget {
+// memory returns what the request shares with others, and who it is counted for: a backend whom a
+// secret key vouches for, or a visitor's address. A crowd that fills the visitors' leaves imports
+// alone.
+func (s *Server) memory(from *sender) (*memory, owner) {
 	if from.secret {
-		return s.vouched
+		return &s.vouched, owner{workspace: from.workspace}
 	}
-	return s.public
+	if !from.addr.IsValid() {
+		return &s.public, owner{}
+	}
+	return &s.public, owner{network: network(from.addr)}
 }
 
 // receive judges what the headers say (content type, announced length, secret key, the address's
@@ -184,16 +109,20 @@ func (s *Server) readStream(ctx *fasthttp.RequestCtx, w *work, limit int) *fault
 		w.buffer = make([]byte, 0, freeBody)
 	}
 	w.buffer = w.buffer[:0]
-	ended, err := w.fill(req.BodyStream(), min(size, freeBody))
-	if err == nil && !ended && size > freeBody {
-		// These bytes have arrived, so this is no connection that announces and then says nothing.
-		if !w.bodyHeld.take(s.budget(&w.from), w.from.addr, int64(size)) {
+	room := min(size, freeBody)
+	ended, err := w.fill(req.BodyStream(), room)
+	for err == nil && !ended && room < size {
+		// Memory for as much as has arrived already, and no more: whoever announces much and sends
+		// little holds little.
+		room = min(2*room, size)
+		shared, of := s.memory(&w.from)
+		if !w.held.take(shared.bodies, of, room) {
 			return errBusy
 		}
-		if known && cap(w.buffer) < size {
-			w.buffer = append(make([]byte, 0, size), w.buffer...)
+		if cap(w.buffer) < room {
+			w.buffer = append(make([]byte, 0, room), w.buffer...)
 		}
-		ended, err = w.fill(req.BodyStream(), size)
+		ended, err = w.fill(req.BodyStream(), room)
 	}
 	if err == nil && !ended && !known { // a chunked body of limit bytes: it ends here, or it is too large
 		var n int
@@ -230,13 +159,10 @@ func cutShort(err error) *fault {
 	return errBadRequest
 }
 
-// fill reads until w.buffer holds n bytes or the body ends. It reports whether the body has ended.
+// fill reads until w.buffer, which has room for n bytes, holds them or the body ends. It reports whether the body has ended.
 func (w *work) fill(body io.Reader, n int) (ended bool, err error) {
 	for len(w.buffer) < n {
-		if len(w.buffer) == cap(w.buffer) { // a chunked body: its length is not known before its end
-			w.buffer = append(make([]byte, 0, min(4*cap(w.buffer), n)), w.buffer...)
-		}
-		got, err := body.Read(w.buffer[len(w.buffer):min(cap(w.buffer), n)])
+		got, err := body.Read(w.buffer[len(w.buffer):n])
 		w.buffer = w.buffer[:len(w.buffer)+got]
 		if errors.Is(err, io.EOF) {
 			return true, nil
@@ -251,7 +177,7 @@ func (w *work) fill(body io.Reader, n int) (ended bool, err error) {
 // reserve takes memory for the records of at most n events, and makes room for their values.
 func (s *Server) reserve(w *work, o *outgoing, n int) *fault {
 	need := len(w.body) + n*(len(w.from.agent)+recordCost)
-	if b := s.budget(&w.from); need > freeRecords && !o.held.take(b.records, min(int64(need), b.size)) {
+	if shared, of := s.memory(&w.from); need > freeRecords && !o.held.take(shared.records, of, need) {
 		return errBusy
 	}
 	// A record leaves out the names that the body spells: what it adds beside the agent fits in their

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,71 +211,6 @@ func TestRefusedBatchCostsNothing(t *testing.T) {
 	e.records(700 + 1000 + 400)
 }
 
-// Large bodies share their memory: one address gets no more than its share, and gives it back.
-func TestBudget(t *testing.T) {
-	b := newBudget(8<<20, shares, 1<<20)
-	addr := netip.MustParseAddr("203.0.113.1")
-	var first, second, third bodyHold
-	if !first.take(b, addr, 1<<20) || !second.take(b, addr, 1<<20) {
-		t.Fatal("two bodies of 1 MiB are refused")
-	}
-	begin := time.Now()
-	if third.take(b, addr, 1<<20) || time.Since(begin) < patience {
-		t.Error("a third one is not kept waiting")
-	}
-	go func() { time.Sleep(50 * time.Millisecond); first.release() }()
-	for deadline := time.Now().Add(limit); !third.take(b, addr, 1<<20); {
-		if time.Now().After(deadline) {
-			t.Fatal("what was given back cannot be taken")
-		}
-	}
-	third.release()
-	third.release() // harmless
-	second.release()
-	var all bodyHold
-	if !all.take(b, addr, 2<<20) {
-		t.Error("something was not given back")
-	}
-}
-
-// takers is how many of n addresses, from the first on, get size bytes at once.
-func takers(b *budget, first byte, n, size int) (got int) {
-	var count atomic.Int64
-	var all sync.WaitGroup
-	for i := range n {
-		all.Go(func() {
-			var h bodyHold
-			if h.take(b, netip.AddrFrom4([4]byte{198, 51, first, byte(i)}), int64(size)) {
-				count.Add(1)
-			}
-		})
-	}
-	all.Wait()
-	return int(count.Load())
-}
-
-// Addresses that hold all of their shares, as those of slow senders do, keep few others waiting, and
-// all addresses together get no more than there is.
-func TestBudgetOfSlowSenders(t *testing.T) {
-	b := newBudget(8<<20, shares, 1<<20)
-	held := 0 // MiB: two addresses in 256 cells may be in one
-	for _, addr := range []string{"203.0.113.1", "203.0.113.2"} {
-		for range 2 {
-			if h := new(bodyHold); h.take(b, netip.MustParseAddr(addr), 1<<20) {
-				held++
-			} else if addr == "203.0.113.1" {
-				t.Fatal("a body of 1 MiB is refused")
-			}
-		}
-	}
-	if got := takers(b, 100, 64, 16<<10); got < 56 {
-		t.Errorf("%d of 64 other addresses get 16 KiB beside two slow senders", got)
-	}
-	if got := takers(b, 101, 40, 1<<20); got > 7-held {
-		t.Errorf("%d more bodies of 1 MiB are read beside %d and 64 of 16 KiB", got, held)
-	}
-}
-
 // panics is a Kafka client with a fault.
 type panics struct{}
 
@@ -299,15 +233,9 @@ func TestPanicGivesBack(t *testing.T) {
 			t.Fatalf("status %d, want 500: %s", got, ctx.Response.Body())
 		}
 	}
-	if !s.public.records.TryAcquire(s.public.size) {
-		t.Error("bytes of records are still taken")
-	}
-	if !s.public.bodies.TryAcquire(int64(s.cfg.BodyMemory)) {
-		t.Error("bytes of bodies are still taken")
-	}
-	for i, address := range s.public.addresses {
-		if !address.TryAcquire(int64(s.cfg.BodyMemory / shares)) {
-			t.Errorf("bytes of bodies are still taken by address %d", i)
+	for name, b := range map[string]*budget{"records": s.public.records, "bodies": s.public.bodies} {
+		if b.ahead != nil || len(b.shares) > 0 || b.free != newBudget(s.cfg.BodyMemory, int(b.largest), 1).free {
+			t.Errorf("bytes of %s are still taken", name)
 		}
 	}
 }

@@ -37,8 +37,8 @@ type Server struct {
 	works      sync.Pool // of *work
 	outgoing   sync.Pool // of *outgoing
 	addresses  *addressRates
-	public     *budget                  // for the bodies of senders whom nobody vouches for
-	vouched    *budget                  // for those with a secret key
+	public     memory                   // for the bodies of senders whom nobody vouches for
+	vouched    memory                   // for those with a secret key
 	forwarded  sync.Once                // the warning of an X-Forwarded-For that nobody is trusted for
 	listener   atomic.Pointer[listener] // nil before Serve
 	guard      atomic.Pointer[guard]    // nil before Serve, and where connections have no limit
@@ -69,8 +69,7 @@ func New(cfg Config, p Publisher) (*Server, error) {
 	s.works.New = func() any { return &work{event: newEvent()} }
 	s.outgoing.New = func() any { return &outgoing{values: make([]byte, 0, valueRoom)} }
 	s.addresses = newAddressRates(cfg.EventsPerAddress, cfg.MaxBatch)
-	s.public, s.vouched = newBudget(cfg.BodyMemory, shares, cfg.MaxBodyBytes),
-		newBudget(cfg.BodyMemory, 1, cfg.MaxBodyBytes)
+	s.public, s.vouched = newMemory(&cfg, false), newMemory(&cfg, true)
 	s.http = &fasthttp.Server{
 		Handler:                      s.handle,
 		ErrorHandler:                 s.unreadable,

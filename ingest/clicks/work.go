@@ -24,7 +24,7 @@ type work struct {
 	random     [640]byte // of crypto/rand, for 64 ids: one call costs as much as all other work on an id
 	randomLeft int
 
-	bodyHeld bodyHold
+	held hold // of memory for bodies
 }
 
 // rejection is one bad event of a batch.
@@ -47,7 +47,7 @@ func (s *Server) release(w *work) {
 	if cap(w.buffer) > kept {
 		w.buffer = nil
 	}
-	w.bodyHeld.release()
+	w.held.release()
 	if cap(w.json.text) > kept {
 		w.json.text = nil
 	}
