@@ -159,7 +159,8 @@ func cutShort(err error) *fault {
 	return errBadRequest
 }
 
-// fill reads until w.buffer, which has room for n bytes, holds them or the body ends. It reports whether the body has ended.
+// fill reads until w.buffer, which has room for n bytes, holds them or the body ends. It reports
+// whether the body has ended.
 func (w *work) fill(body io.Reader, n int) (ended bool, err error) {
 	for len(w.buffer) < n {
 		got, err := body.Read(w.buffer[len(w.buffer):n])

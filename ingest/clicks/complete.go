@@ -51,6 +51,9 @@ func (s *Server) complete(w *work, from *sender, id *schemas.ClickID) *fault {
 			return errTooLong
 		}
 	}
+	if e.odd != nil && from.secret {
+		return e.odd
+	}
 	if f := e.dropNobodys(from.secret); f != nil {
 		return f
 	}

@@ -48,7 +48,7 @@ func (s *Server) readPixel(ctx *fasthttp.RequestCtx) (*outgoing, *fault) {
 	if f == nil {
 		f = w.event.parseQuery(&w.json, ctx.QueryArgs())
 		if w.event.click.Url == "" && w.event.click.LinkId == "" {
-			w.event.click.Url = w.event.limit(clean(b2s(ctx.Referer())), maxURL)
+			w.event.click.Url = w.event.page(clean(b2s(ctx.Referer())))
 		}
 	}
 	return s.encode(ctx, w, f)

@@ -41,10 +41,9 @@ func parseLead(j *scanner, body []byte) (*leadCall, *fault) {
 	if !j.end() {
 		return nil, errBadJSON
 	}
-	call.lead.ClickRef = filled(call.lead.ClickRef)
 	call.lead.ExternalId = cmp.Or(filled(call.lead.ExternalId), filled(call.older[0]), filled(call.older[1]))
 	if f == nil {
-		f = checkPerson(call.lead.ExternalId, call.lead.ClickRef, call.email)
+		f = checkPerson(call.lead.ExternalId, call.email)
 	}
 	if call.lead.EventName == "" {
 		call.lead.EventName = "Sign up"
@@ -53,12 +52,12 @@ func parseLead(j *scanner, body []byte) (*leadCall, *fault) {
 }
 
 // checkPerson returns why a person cannot be known by these. All texts that cannot be read look
-// alike: two people would be one, or one partner would have what another earned.
-func checkPerson(externalID, clickID, email string) *fault {
+// alike: two people would be one.
+func checkPerson(externalID, email string) *fault {
 	switch {
 	case externalID == "":
 		return errBadLead
-	case !isUnicode(externalID), !isUnicode(clickID), !isUnicode(email):
+	case !isUnicode(externalID), !isUnicode(email):
 		return errNotUnicode
 	}
 	return nil
@@ -70,6 +69,10 @@ func (c *leadCall) set(j *scanner, name string, v value) *fault {
 		return leadText(to, v, limit)
 	}
 	switch name {
+	case "click_id", "clickId":
+		f := leadText(&c.lead.ClickRef, v, len(v.text))
+		c.lead.ClickRef = clickRef(c.lead.ClickRef)
+		return f
 	case "event_time", "eventTime":
 		return c.setTime(v)
 	case "mode":
@@ -90,8 +93,6 @@ func (c *leadCall) set(j *scanner, name string, v value) *fault {
 // that holds a text as it is.
 func (c *leadCall) text(name string) (to *string, limit int) {
 	switch name {
-	case "click_id", "clickId":
-		return &c.lead.ClickRef, maxID
 	case "external_id", "customerExternalId":
 		return &c.lead.ExternalId, maxExternalID
 	case "externalId":

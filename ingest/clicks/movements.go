@@ -186,7 +186,7 @@ func (c *movementCall) texts(m *schemas.Movement) *fault {
 		limit int
 	}{
 		{c.ID, &m.ID, maxExternalID}, {c.Parent, &m.Parent, maxExternalID},
-		{c.ClickID, &m.ClickID, maxExternalID}, {c.ExternalID, &m.ExternalID, maxExternalID},
+		{c.ExternalID, &m.ExternalID, maxExternalID},
 		{c.AffiliateID, &m.AffiliateID, maxExternalID}, {c.PromotionCode, &m.PromotionCode, maxExternalID},
 		{c.CustomerID, &m.CustomerID, maxExternalID}, {c.SubscriptionID, &m.SubscriptionID, maxExternalID},
 		{c.ProductID, &m.ProductID, maxExternalID}, {c.Email, &m.Email, maxEmail},
@@ -199,8 +199,9 @@ func (c *movementCall) texts(m *schemas.Movement) *fault {
 			return errNotUnicode
 		}
 	}
+	m.ClickID = clickRef(c.ClickID)
 	// Two movements of such an id would be one, and all such buyers one customer.
-	for _, id := range []*string{&m.ID, &m.Parent, &m.ClickID, &m.ExternalID, &m.AffiliateID, &m.CustomerID,
+	for _, id := range []*string{&m.ID, &m.Parent, &m.ExternalID, &m.AffiliateID, &m.CustomerID,
 		&m.SubscriptionID} {
 		*id = filled(*id)
 	}

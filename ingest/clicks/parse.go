@@ -9,8 +9,9 @@ import (
 	"tributary/schemas"
 )
 
-// Limits of fields, in bytes. What the site chose itself is refused beyond them, since a shortened
-// id or address would be another one; what the browser chose (referrer, agent) is cut.
+// Limits of fields, in bytes. What the browser chose (referrer, agent) is cut beyond them. A
+// shortened id would be another one: a visitor's click is kept without an id that a cookie or an
+// address may hold, and refused otherwise, as a backend's is.
 const (
 	maxURL        = 8192
 	maxID         = 200 // also the limit of Stripe's client_reference_id
@@ -41,6 +42,10 @@ type event struct {
 	track    bool   // "key" is a link's key, not a publishable one
 	unknown  int    // fields without a meaning here
 	fault    *fault
+
+	// odd is what is wrong with a field that a browser may have filled in, of a stale cookie or of
+	// the page's address. A visitor's click is kept without that field; a backend is told.
+	odd *fault
 }
 
 func newEvent() *event { return new(event) }
@@ -49,7 +54,7 @@ func (e *event) reset() {
 	e.click = schemas.Click{} // Reset also notes its type, for reflection, which nothing here uses
 	e.props = e.props[:0]
 	e.key, e.clickID, e.ip, e.domain, e.linkKey, e.deepLink = "", "", "", "", "", ""
-	e.at, e.timed, e.script, e.track, e.unknown, e.fault = 0, false, false, false, 0, nil
+	e.at, e.timed, e.script, e.track, e.unknown, e.fault, e.odd = 0, false, false, false, 0, nil, nil
 }
 
 // parseJSON reads one event, the whole of body. Unknown fields are counted, not refused: a newer
@@ -113,8 +118,13 @@ func (e *event) field(name string, v value) {
 		e.set(name, plainNumber(v.text), true)
 	case kindNull:
 	default:
-		if e.set(name, "", false) {
-			e.fail(errBadField)
+		switch name {
+		case "click_id", "affiliate_id", "visitor_id", "referrer": // cookie || false
+			e.doubt(errBadField)
+		default:
+			if e.set(name, "", false) {
+				e.fail(errBadField)
+			}
 		}
 	}
 }
@@ -171,24 +181,24 @@ func (e *event) set(name, value string, number bool) bool {
 		if e.track {
 			e.linkKey = e.limit(strings.TrimSpace(value), maxURL)
 		} else {
-			e.key = e.id(value)
+			e.key = e.limit(strings.TrimSpace(value), maxID)
 		}
 	case "domain":
-		e.domain = e.id(value)
+		e.domain = e.limit(strings.TrimSpace(value), maxID)
 	case "deepLink":
 		e.deepLink = e.limit(strings.TrimSpace(value), maxURL)
 	case "click_id":
 		e.clickID = e.id(value)
 	case "program_id":
-		c.ProgramId = e.id(value)
+		c.ProgramId = e.limit(strings.TrimSpace(value), maxID)
 	case "affiliate_id":
 		c.AffiliateId = e.id(value)
 	case "link_id":
-		c.LinkId = e.id(value)
+		c.LinkId = e.limit(strings.TrimSpace(value), maxID)
 	case "visitor_id":
 		c.VisitorId = e.id(value)
 	case "url":
-		c.Url = e.limit(strings.TrimSpace(value), maxURL)
+		c.Url = e.page(value)
 	case "referrer":
 		c.Referrer = cut(value, maxReferrer)
 	case "event_time":
@@ -258,5 +268,11 @@ func (e *event) property(name string, v value) {
 func (e *event) fail(f *fault) {
 	if e.fault == nil {
 		e.fault = f
+	}
+}
+
+func (e *event) doubt(f *fault) {
+	if e.odd == nil {
+		e.odd = f
 	}
 }

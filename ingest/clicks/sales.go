@@ -74,9 +74,10 @@ func (s *Server) sale(ctx *fasthttp.RequestCtx, public bool) {
 
 // complete fills in what Dub fills in.
 func (c *saleCall) complete() {
-	for _, id := range []*sellersID{&c.CustomerExternalID, &c.ExternalID, &c.CustomerID, &c.ClickID} {
+	for _, id := range []*sellersID{&c.CustomerExternalID, &c.ExternalID, &c.CustomerID} {
 		*id = sellersID(filled(strings.TrimSpace(string(*id))))
 	}
+	c.ClickID = sellersID(clickRef(string(c.ClickID)))
 	c.CustomerExternalID = cmp.Or(c.CustomerExternalID, c.ExternalID, c.CustomerID)
 	c.PaymentProcessor = strings.ToLower(strings.TrimSpace(c.PaymentProcessor))
 	c.Currency = strings.ToLower(strings.TrimSpace(c.Currency))
@@ -92,7 +93,7 @@ func (c *saleCall) complete() {
 
 // storeSale stores a payment or a claim, and reports whether the answer names the sale.
 func (s *Server) storeSale(from *sender, c *saleCall) (booked bool, f *fault) {
-	if f := checkPerson(string(c.CustomerExternalID), string(c.ClickID), text(c.CustomerEmail)); f != nil {
+	if f := checkPerson(string(c.CustomerExternalID), text(c.CustomerEmail)); f != nil {
 		return false, f
 	}
 	amount, err := whole(string(c.Amount))
@@ -153,7 +154,7 @@ func (s *Server) storeClaim(from *sender, c *saleCall) *fault {
 			schemas.SaleProcessor: c.PaymentProcessor,
 		},
 	}}
-	if len(lead.lead.ClickRef) > maxID || len(c.CustomerExternalID) > maxExternalID || len(c.EventName) > maxEventName ||
+	if len(c.CustomerExternalID) > maxExternalID || len(c.EventName) > maxEventName ||
 		len(invoice) > maxExternalID || len(c.Currency) > maxID || len(c.PaymentProcessor) > maxID ||
 		len(lead.email) > maxEmail {
 		return errTooLong

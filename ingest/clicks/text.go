@@ -100,7 +100,35 @@ authority:
 // encoded.
 func b2s(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-func (e *event) id(s string) string { return e.limit(strings.TrimSpace(s), maxID) }
+// id returns an id without the space around it. One that is too long is none: see event.odd.
+func (e *event) id(s string) string {
+	if s = strings.TrimSpace(s); len(s) > maxID {
+		e.doubt(errTooLong)
+		return ""
+	}
+	return s
+}
+
+// page returns the address of a page. One that is too long loses the parameters that are too many,
+// and shortens none: see event.odd.
+func (e *event) page(s string) string {
+	if s = strings.TrimSpace(s); len(s) > maxURL {
+		if end := strings.LastIndexAny(s[:maxURL+1], "?&#"); end >= 0 {
+			e.doubt(errTooLong)
+			s = s[:end]
+		}
+	}
+	return e.limit(s, maxURL)
+}
+
+// clickRef returns the click's id of a lead or a sale, "" if no click has it. It comes from a cookie
+// that the buyer's browser keeps: what stands there costs nobody the lead or the money.
+func clickRef(s string) string {
+	if s = filled(strings.TrimSpace(s)); len(s) > maxID || !isUnicode(s) {
+		return ""
+	}
+	return s
+}
 
 func (e *event) limit(s string, n int) string {
 	if len(s) > n {
