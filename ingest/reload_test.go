@@ -4,11 +4,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -208,6 +210,73 @@ func TestReloadOfCertificate(t *testing.T) {
 			t.Errorf("%.30q: %v, want %q", step.content, err, step.want)
 		}
 	}
+}
+
+// A ConfigMap or Secret that Kubernetes mounts is a directory of links, which are all changed at
+// once. Every file of the edge is read through them.
+func TestReloadOfConfigMap(t *testing.T) {
+	dir, pair := t.TempDir(), make([]tls.Certificate, 2)
+	swap := func(version int, workspaces, country string) {
+		t.Helper()
+		pair[version], _ = certificate(t)
+		key, err := x509.MarshalPKCS8PrivateKey(pair[version].PrivateKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := "..version" + strconv.Itoa(version)
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for file, text := range map[string]string{
+			"workspaces.json": workspaces,
+			"tls.crt":         string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair[version].Certificate[0]})),
+			"tls.key":         string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})),
+			"geo.mmdb": string(geotest.File("City", map[string]geotest.Map{
+				"203.0.113.0/24": {"country": geotest.Map{"iso_code": country}}})),
+		} {
+			write(t, filepath.Join(dir, name, file), text)
+			_ = os.Symlink(filepath.Join("..data", file), filepath.Join(dir, file))
+		}
+		if err := errors.Join(os.Symlink(name, filepath.Join(dir, "..data_tmp")),
+			os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const secret = "sk_0123456789abcdef"
+	swap(0, `[{"id":"acme"}]`, "DE")
+	_, seed := kafka(t, schemas.TopicClicks, schemas.TopicLeads, schemas.TopicStripe)
+	in := func(file string) string { return filepath.Join(dir, file) }
+	r := start(t, "clicks", "--edge-addr", "127.0.0.1:0", "--ops-addr", "127.0.0.1:0", "--kafka-seeds", seed,
+		"--workspaces", in("workspaces.json"), "--tls-cert-file", in("tls.crt"), "--tls-key-file", in("tls.key"),
+		"--geo", in("geo.mmdb"))
+	swap(1, `[{"id":"acme","secret_keys":["`+secret+`"]}]`, "FR")
+	if err := os.RemoveAll(in("..version0")); err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: clientTLS(pair[1])}}
+	defer client.CloseIdleConnections()
+	eventually(t, "certificate and key are the new ones", func() bool {
+		req, _ := http.NewRequestWithContext(t.Context(), "POST", "https://"+strings.TrimPrefix(r.public, "http://")+"/v1/click",
+			strings.NewReader(`{"url":"https://acme.example/","ip":"203.0.113.7"}`))
+		req.Header.Set("Authorization", "Bearer "+secret)
+		res, err := client.Do(req)
+		if err != nil {
+			return false
+		}
+		_ = res.Body.Close()
+		return res.StatusCode == 200
+	})
+	reader, err := kgo.NewClient(kgo.SeedBrokers(seed), kgo.ConsumeTopics(schemas.TopicClicks),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	records := reader.PollRecords(t.Context(), 1).Records()
+	if c, err := schemas.DecodeClick(records[0]); err != nil || c.Country != "FR" {
+		t.Errorf("the click is of %q, %v", c.GetCountry(), err)
+	}
+	r.end()
 }
 
 // Both halves of the edge reach a Kafka that wants a password and TLS, with the secrets in files.

@@ -19,11 +19,43 @@ func CheckSecret(secret string) error {
 	switch {
 	case strings.ContainsFunc(secret, notInKey):
 		return errors.New("it holds a space or a character that cannot be seen (hint: `openssl rand -hex 32`)")
+	case IsPlaceholder(secret):
+		return errPlaceholder
 	case len(secret) < minSecretBytes:
 		return fmt.Errorf("its %d bytes can be guessed "+
 			"(hint: at least %d; `openssl rand -hex 32`)", len(secret), minSecretBytes)
 	}
 	return nil
+}
+
+var errPlaceholder = errors.New("it is what stands in an example in the place of a secret, " +
+	"which anybody can read (hint: `openssl rand -hex 32`)")
+
+// IsPlaceholder reports whether a secret is what somebody else should have put another in the place
+// of: words of an example, or a variable that no program has filled in. Letters at random hold such
+// a word, between two signs, once in millions of millions.
+func IsPlaceholder(secret string) bool {
+	if strings.ContainsAny(secret, "<>") || strings.Contains(secret, "${") || strings.Contains(secret, "{{") ||
+		strings.Contains(secret, "…") || strings.Contains(secret, "...") {
+		return true
+	}
+	words := strings.FieldsFunc(strings.ToLower(secret), func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	})
+	for i, word := range words {
+		switch word {
+		case "your", "here", "changeme", "changeit", "replaceme", "placeholder", "todo", "fixme", "redacted":
+			return true
+		case "me", "this", "it":
+			if i > 0 && (words[i-1] == "change" || words[i-1] == "replace") {
+				return true
+			}
+		}
+		if len(word) >= 8 && strings.Trim(word, "x") == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // CheckSecretKey returns why a secret must not be a workspace's secret key. A publishable key
@@ -84,6 +116,9 @@ func CheckSigningSecret(secret string) error {
 	case !hasPrefix(secret, "whsec_"):
 		return errors.New("it does not begin with whsec_ as Stripe's signing secrets do " +
 			"(hint: Stripe shows it beside the webhook endpoint; it is no API key)")
+	case IsPlaceholder(secret):
+		return errors.New("it is what stands in an example in the place of a secret " +
+			"(hint: Stripe shows it beside the webhook endpoint)")
 	case len(secret) < minSigningSecret || strings.ContainsFunc(secret, notInKey):
 		return errors.New("it is very short or has spaces in it (hint: whsec_…, as Stripe shows it)")
 	}

@@ -64,10 +64,10 @@ func (e StripeEndpoint) Signs(livemode bool) bool {
 // Attribution is a policy of crediting.
 type Attribution struct {
 	From         string `json:"from"`          // 2006-01-02, UTC; empty: from the beginning
-	WindowDays   int    `json:"window_days"`   // 0: 90
+	WindowDays   int    `json:"window_days"`   // left out: 90
 	Touch        string `json:"touch"`         // last (default) or first, of the clicks that the sale itself names
 	Follow       string `json:"follow"`        // last (default) or first, of the clicks that the buyer is known by
-	RenewalsDays int    `json:"renewals_days"` // how long after the click later sales keep their credit; 0: always
+	RenewalsDays int    `json:"renewals_days"` // how long after the click later sales keep their credit; left out: always
 }
 
 // DefaultWindowDays is the attribution window of a policy that gives none: the life of the vendors'

@@ -133,9 +133,11 @@ func (c *workspacesCheck) checkAttribution(w *Workspace, path string) {
 		for _, t := range []struct {
 			field string
 			days  int
-		}{{".window_days", a.WindowDays}, {".renewals_days", a.RenewalsDays}} {
-			if t.days < 0 || t.days > maxDays {
-				c.fault(at+t.field, "%d days (hint: 0 to %d)", t.days, maxDays)
+			none  string
+		}{{".window_days", a.WindowDays, "leave it out for 90 days"},
+			{".renewals_days", a.RenewalsDays, "leave it out, and all later sales keep their credit"}} {
+			if t.days < 0 || t.days > maxDays || t.days == 0 && c.has(at+t.field) {
+				c.fault(at+t.field, "%d days (hint: 1 to %d; %s)", t.days, maxDays, t.none)
 			}
 		}
 		window := a.WindowDays

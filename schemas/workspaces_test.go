@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"crypto/rand"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -169,6 +170,14 @@ func TestWorkspacesFaults(t *testing.T) {
 			"two policies"},
 		{"bad touch", `[{` + ok + `,"attribution":[{"touch":"middle"}]}]`, "middle"},
 		{"bad follow", `[{` + ok + `,"attribution":[{"follow":"Last"}]}]`, "Last"},
+		{"no window", `[{` + ok + `,"attribution":[{"window_days":0}]}]`,
+			"[0].attribution[0].window_days|0 days|leave it out for 90"},
+		{"no renewals", `[{` + ok + `,"attribution":[{"renewals_days":0}]}]`,
+			"[0].attribution[0].renewals_days|0 days|leave it out"},
+		{"example's key", `[{` + ok + `,"secret_keys":["sk_put_your_own_here"]}]`, "[0].secret_keys[0]|stands in an example"},
+		{"template's key", `[{` + ok + `,"secret_keys":["${TRIBUTARY_SECRET}"]}]`, "stands in an example"},
+		{"example's signing secret", `[{` + ok + `,"stripe":[{"accounts":["acct_1"],"secrets":["whsec_your_secret"]}]}]`,
+			"[0].stripe[0].secrets[0]|stands in an example"},
 		{"negative window", `[{` + ok + `,"attribution":[{"window_days":-1}]}]`, "-1 days"},
 		{"endless window", `[{` + ok + `,"attribution":[{"window_days":200000}]}]`, "200000 days"},
 		{"renewals shorter than the window", `[{` + ok + `,"attribution":[{"renewals_days":30}]}]`,
@@ -284,4 +293,28 @@ func FuzzWorkspaces(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What stands in examples in the place of a secret is none; what is made at random is one, whatever
+// letters are in it.
+func TestPlaceholders(t *testing.T) {
+	for _, secret := range []string{"sk_put_your_own_here", "sk_live_xxxxxxxxxxxxxxxx", "change-me-please-now", "CHANGEME-12345678",
+		"sk_change_this_secret", "<secret key of acme>", "${SECRET_KEY_OF_ACME}", "{{ .Values.secretKey }}", "sk_0123456789…",
+		"sk_0123456789...", "whsec_REPLACE_ME_soon", "a-placeholder-for-it"} {
+		if !IsPlaceholder(secret) || CheckSecret(strings.ReplaceAll(secret, " ", "")) == nil {
+			t.Errorf("%s is taken", secret)
+		}
+	}
+	for range 10_000 {
+		for _, secret := range []string{"sk_" + rand.Text(), "sk_" + strings.ToLower(rand.Text())} {
+			if err := CheckSecret(secret); err != nil {
+				t.Errorf("%s: %v", secret, err)
+			}
+		}
+	}
+	for _, secret := range []string{"sk_yourchangehere123456", "sk_3fxxxxxxx80a1b2c3d4", "whsec_of_the_live_endpoint"} {
+		if err := CheckSecret(secret); err != nil {
+			t.Errorf("%s: %v", secret, err)
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/ingest/geo"
+	"tributary/schemas"
 )
 
 // Config is what the edge needs to know. Start from Default.
@@ -139,6 +140,10 @@ func (c Config) Validate() error {
 	}
 	if n := len(c.IdentitySecret); n > 0 && n < 16 {
 		faults = append(faults, fmt.Errorf("identity secret: %d bytes can be guessed (hint: `openssl rand -hex 32`)", n))
+	}
+	if schemas.IsPlaceholder(string(c.IdentitySecret)) {
+		faults = append(faults, errors.New("identity secret: it is what stands in an example in the place of a secret "+
+			"(hint: `openssl rand -hex 32`)"))
 	}
 	if n := len(c.EmailKey); n > 0 && n < 16 {
 		faults = append(faults, fmt.Errorf(

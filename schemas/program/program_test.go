@@ -241,7 +241,7 @@ func TestReloader(t *testing.T) {
 		reached := func() bool {
 			ended := testutil.ToFloat64(r.result.WithLabelValues("done")) +
 				testutil.ToFloat64(r.result.WithLabelValues("failed"))
-			return ended == float64(n) && testutil.ToFloat64(r.failed) == failed
+			return ended == float64(n) && testutil.ToFloat64(r.failing) == failed
 		}
 		for deadline := time.Now().Add(limit); !reached(); time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
@@ -285,5 +285,81 @@ func TestReloader(t *testing.T) {
 	case <-r.hangup:
 	case <-time.After(limit):
 		t.Error("nobody took SIGHUP")
+	}
+}
+
+// A reload that failed is tried again without a change of the file: what was wrong may not have been
+// in it. The log says a fault once.
+func TestReloaderTriesAgain(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var loads atomic.Int64
+	var log strings.Builder
+	r := NewReloader([]string{file}, func() error {
+		if loads.Add(1) < 5 {
+			return errors.New("not valid yet")
+		}
+		return nil
+	}, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
+	r.every, r.again = time.Millisecond, time.Millisecond
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	r.hangup <- syscall.SIGHUP
+	for deadline := time.Now().Add(limit); testutil.ToFloat64(r.result.WithLabelValues("done")) == 0; {
+		if time.Sleep(time.Millisecond); time.Now().After(deadline) {
+			t.Fatal("never tried again")
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if n := strings.Count(log.String(), "not valid yet"); n != 1 || loads.Load() != 5 {
+		t.Errorf("%d lines of the fault after %d reloads:\n%s", n, loads.Load(), log.String())
+	}
+}
+
+// Kubernetes replaces the files of a ConfigMap by another target of the link ..data, in the place of
+// which the files' own links point.
+func TestReloaderSeesConfigMap(t *testing.T) {
+	dir := t.TempDir()
+	swap := func(version, text string) {
+		t.Helper()
+		at := time.Unix(1_700_000_000, 0) // size and time may be those of before
+		err := errors.Join(os.Mkdir(filepath.Join(dir, version), 0o700),
+			os.WriteFile(filepath.Join(dir, version, "file"), []byte(text), 0o600),
+			os.Chtimes(filepath.Join(dir, version, "file"), at, at),
+			os.Symlink(version, filepath.Join(dir, "..data_tmp")),
+			os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	swap("..1", "one")
+	file := filepath.Join(dir, "file")
+	if err := os.Symlink(filepath.Join("..data", "file"), file); err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	r := NewReloader([]string{file}, func() error {
+		text, err := os.ReadFile(file)
+		got = string(text)
+		return err
+	}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if r.changed() {
+		t.Error("changed before it was")
+	}
+	swap("..2", "two")
+	if err := os.RemoveAll(filepath.Join(dir, "..1")); err != nil {
+		t.Fatal(err)
+	}
+	if !r.changed() {
+		t.Error("the other file is not seen")
+	}
+	if r.read("a test"); got != "two" || r.changed() {
+		t.Errorf("read %q", got)
 	}
 }
