@@ -298,7 +298,8 @@ func FuzzWorkspaces(f *testing.F) {
 // What stands in examples in the place of a secret is none; what is made at random is one, whatever
 // letters are in it.
 func TestPlaceholders(t *testing.T) {
-	for _, secret := range []string{"sk_put_your_own_here", "sk_live_xxxxxxxxxxxxxxxx", "change-me-please-now", "CHANGEME-12345678",
+	for _, secret := range []string{"sk_put_your_own_here", "sk_live_xxxxxxxxxxxxxxxx", "change-me-please-now",
+		"CHANGEME-12345678",
 		"sk_change_this_secret", "<secret key of acme>", "${SECRET_KEY_OF_ACME}", "{{ .Values.secretKey }}", "sk_0123456789…",
 		"sk_0123456789...", "whsec_REPLACE_ME_soon", "a-placeholder-for-it"} {
 		if !IsPlaceholder(secret) || CheckSecret(strings.ReplaceAll(secret, " ", "")) == nil {
