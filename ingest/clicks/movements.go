@@ -149,10 +149,11 @@ func (c *movementCall) movement(now time.Time) (*schemas.Movement, *fault) {
 	}
 	if c.Time != "" {
 		at, ok := parseRFC3339(c.Time)
-		if !ok || at.Year() < 2000 || at.After(now.Add(5*time.Minute)) {
+		at = at.UTC() // one moment, in whatever zone it is written, is taken or is not
+		if !ok || at.Year() < 2000 || at.After(now.Add(maxAhead)) {
 			return nil, errMovementTime
 		}
-		m.At = at.UTC()
+		m.At = at
 	}
 	payment := m.Kind == "payment"
 	switch {
