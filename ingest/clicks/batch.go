@@ -231,6 +231,9 @@ func (s *Server) settle(ctx *fasthttp.RequestCtx, w *work, n int) *fault {
 	for i, c := range w.charges {
 		wait, ok := c.limit.take(now, c.n)
 		if ok {
+			wait, ok = c.limit.takePart(s.shares, w.from.addr, now, c.n)
+		}
+		if ok {
 			continue
 		}
 		for _, paid := range w.charges[:i] {

@@ -186,6 +186,48 @@ func TestLimitsWithoutKey(t *testing.T) {
 	e.records(999 + 1 + 1 + 998 + 1 + 1)
 }
 
+// Somebody who sends all that a workspace may send, from a few addresses, leaves something for its
+// other visitors, also for a batch of them.
+func TestRateIsShared(t *testing.T) {
+	w, other, shares := newWorkspaceRate(100), newWorkspaceRate(100), newAddressRates(1, 1)
+	address := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{203, 0, 113, byte(n)}) }
+	take := func(w *workspaceRate, from int, now time.Time, n int) bool {
+		_, ok := w.take(now, n)
+		if ok {
+			_, ok = w.takePart(shares, address(from), now, n)
+		}
+		return ok
+	}
+	refused, n := 0, 0
+	for at := time.Minute; at < 2*time.Minute; at += 10 * time.Millisecond { // the whole of the rate
+		for from := range 4 {
+			take(w, from, w.start.Add(at), 1)
+		}
+		if at%time.Second == 0 {
+			if n++; !take(w, 100+n, w.start.Add(at), 1) {
+				refused++
+			}
+		}
+	}
+	if refused > 0 {
+		t.Errorf("%d of %d others are refused beside four addresses that send all the time", refused, n)
+	}
+	if !take(w, 200, w.start.Add(2*time.Minute), 100) {
+		t.Error("a batch is refused")
+	}
+	if take(w, 200, w.start.Add(2*time.Minute), 1) {
+		t.Error("an address that has sent a batch does not wait")
+	}
+	if !take(other, 1, w.start.Add(2*time.Minute), 600) {
+		t.Error("another workspace is limited for it")
+	}
+	for range 900 { // the only sender, as long as there is enough
+		if _, ok := newWorkspaceRate(100).takePart(shares, address(1), w.start.Add(2*time.Minute), 1); !ok {
+			t.Fatal("an address is limited though the workspace has enough")
+		}
+	}
+}
+
 // A batch that a budget cannot pay takes nothing from it: repeated when Retry-After has passed, it
 // must succeed.
 func TestRefusedBatchCostsNothing(t *testing.T) {

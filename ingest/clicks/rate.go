@@ -1,7 +1,9 @@
 package clicks
 
 import (
+	"encoding/binary"
 	"hash/maphash"
+	"math/rand/v2"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -39,7 +41,8 @@ func (p *pace) charge(cell, at int64, n int) (full int64, wait time.Duration) {
 // workspaceRate limits the events of a workspace, however it is found; nil allows everything.
 type workspaceRate struct {
 	pace
-	cell atomic.Int64
+	cell   atomic.Int64
+	number uint64 // tells it from those of other workspaces
 }
 
 // newWorkspaceRate lets one full batch through at once, and what a proxy held back for ten seconds.
@@ -48,7 +51,7 @@ func newWorkspaceRate(perSecond float64) *workspaceRate {
 	if perSecond <= 0 {
 		return nil
 	}
-	return &workspaceRate{pace: newPace(perSecond, 1000)}
+	return &workspaceRate{pace: newPace(perSecond, 1000), number: rand.Uint64()}
 }
 
 // take charges n events, or returns how long to wait before they may be sent.
@@ -78,6 +81,29 @@ func (r *workspaceRate) has(now time.Time) bool {
 	}
 	_, wait := r.charge(r.cell.Load(), r.since(now), 1)
 	return wait == 0
+}
+
+// parts is what one address may send of a workspace's events when these become few: a sixteenth.
+const parts = 16
+
+// takePart charges n events of one address, which take has let through, while less than half of
+// what the workspace may send at once is left. Who has sent more than a part of it in that time has
+// to wait, also with a whole batch behind it. Else somebody with the key of a page could keep the
+// clicks of all its visitors from being counted. It takes the events back if they have to wait.
+func (r *workspaceRate) takePart(shares *addressRates, addr netip.Addr, now time.Time, n int) (time.Duration, bool) {
+	// A private address is a proxy's that nobody has configured: all its visitors are behind it.
+	if r == nil || shares == nil || r.cell.Load()-r.since(now) <= r.burst/2 || !isLimited(addr) || addr.IsPrivate() {
+		return 0, true
+	}
+	var key [24]byte
+	address := network(addr).Addr().As16()
+	binary.LittleEndian.PutUint64(key[copy(key[:], address[:]):], r.number)
+	cost := int64(n) * min(r.interval, int64(time.Hour)) * parts // of batches, too, an int64
+	wait := shares.add(maphash.Bytes(shares.seed, key[:]), shares.since(now), cost, r.burst/parts+cost)
+	if wait > 0 {
+		r.giveBack(n)
+	}
+	return wait, wait == 0
 }
 
 // addressRates limits the events of every address, however many addresses there are: its memory is
@@ -120,22 +146,30 @@ func network(addr netip.Addr) netip.Prefix {
 // address that is not known, and of this machine itself (a proxy in front of the edge that is not
 // configured as one, or a test), are not limited.
 func (r *addressRates) take(addr netip.Addr, now time.Time, n int) (time.Duration, bool) {
-	if r == nil || !addr.IsValid() || addr.IsLoopback() {
+	if r == nil || !isLimited(addr) {
 		return 0, true
 	}
 	bytes := network(addr).Addr().As16()
-	hash := maphash.Bytes(r.seed, bytes[:])
+	wait := r.add(maphash.Bytes(r.seed, bytes[:]), r.since(now), int64(n)*r.interval, r.burst)
+	return wait, wait == 0
+}
+
+// isLimited reports whether the events of an address count as those of one sender.
+func isLimited(addr netip.Addr) bool { return addr.IsValid() && !addr.IsLoopback() }
+
+// add charges cost, in nanoseconds, to the cells of hash, unless they would be more than burst ahead
+// of at; then it returns how long to wait.
+func (r *addressRates) add(hash uint64, at, cost, burst int64) time.Duration {
 	a, b := &r.rows[0][uint32(hash)%rateCells], &r.rows[1][uint32(hash>>32)%rateCells]
-	at := r.since(now)
 	for {
 		emptier, fuller := a, b
 		least := emptier.Load()
 		if other := fuller.Load(); other < least {
 			emptier, fuller, least = b, a, other
 		}
-		full, wait := r.charge(least, at, n)
-		if wait > 0 {
-			return wait, false
+		full := max(at, least) + cost
+		if wait := full - at - burst; wait > 0 {
+			return time.Duration(wait)
 		}
 		// Two requests of one address that come at the same time have read the same cell; the second
 		// one finds it changed and tries again. Only if it reads both cells between the two writes of
@@ -143,7 +177,7 @@ func (r *addressRates) take(addr netip.Addr, now time.Time, n int) (time.Duratio
 		// that is off by such a pair is still a limit.
 		if emptier.CompareAndSwap(least, full) {
 			raise(fuller, full)
-			return 0, true
+			return 0
 		}
 	}
 }

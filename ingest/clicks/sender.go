@@ -63,7 +63,11 @@ func (s *Server) admit(ctx *fasthttp.RequestCtx, from *sender, key string, keyle
 	if f := s.authorize(ctx, from, key, keyless); f != nil {
 		return f
 	}
-	if wait, ok := from.workspace.limit.take(from.received, 1); !ok {
+	wait, ok := from.workspace.limit.take(from.received, 1)
+	if ok {
+		wait, ok = from.workspace.limit.takePart(s.shares, from.addr, from.received, 1)
+	}
+	if !ok {
 		setRetryAfter(ctx, wait)
 		return errRate
 	}

@@ -37,6 +37,7 @@ type Server struct {
 	works      sync.Pool // of *work
 	outgoing   sync.Pool // of *outgoing
 	addresses  *addressRates
+	shares     *addressRates            // what addresses have taken of workspaces' events
 	public     memory                   // for the bodies of senders whom nobody vouches for
 	vouched    memory                   // for those with a secret key
 	forwarded  sync.Once                // the warning of an X-Forwarded-For that nobody is trusted for
@@ -68,7 +69,9 @@ func New(cfg Config, p Publisher) (*Server, error) {
 	}
 	s.works.New = func() any { return &work{event: newEvent()} }
 	s.outgoing.New = func() any { return &outgoing{values: make([]byte, 0, valueRoom)} }
-	s.addresses = newAddressRates(cfg.EventsPerAddress, cfg.MaxBatch)
+	if s.addresses = newAddressRates(cfg.EventsPerAddress, cfg.MaxBatch); s.addresses != nil {
+		s.shares = newAddressRates(1, 1)
+	}
 	s.public, s.vouched = newMemory(&cfg, false), newMemory(&cfg, true)
 	s.http = &fasthttp.Server{
 		Handler:                      s.handle,
