@@ -15,6 +15,9 @@ const (
 	// freeBody is how much of each body is read without asking for memory, in bytes. Single events
 	// are hardly ever larger. A connection costs 16 KiB for its headers anyway.
 	freeBody = 4 << 10
+	// manyBytes is how many bytes of a body have come when memory is taken for twice as many, and no
+	// longer for four times.
+	manyBytes = 64 << 10
 	// freeRecords is the same for the records that are made of a body.
 	freeRecords = 8 << 10
 	// valueRoom is the memory for the value of a single event, in bytes; larger ones get their own.
@@ -112,8 +115,11 @@ func (s *Server) readStream(ctx *fasthttp.RequestCtx, w *work, limit int) *fault
 	room := min(size, freeBody)
 	ended, err := w.fill(req.BodyStream(), room)
 	for err == nil && !ended && room < size {
-		// Memory for as much as has arrived already, and no more: whoever announces much and sends
-		// little holds little.
+		// Memory for some times as much as has arrived already: whoever announces much and sends little
+		// holds little. The first steps are larger, or most batches would take a read more.
+		if room < manyBytes {
+			room *= 2
+		}
 		room = min(2*room, size)
 		shared, of := s.memory(&w.from)
 		if !w.held.take(shared.bodies, of, room) {
