@@ -61,6 +61,7 @@ func TestWithoutReferral(t *testing.T) {
 }
 
 func TestFollowedAgain(t *testing.T) {
+	v := newProfile(t)
 	const hour = 3_600_000
 	for i, again := range []struct {
 		name  string
@@ -81,7 +82,7 @@ func TestFollowedAgain(t *testing.T) {
 		{"another campaign of the same affiliate", 60_000, func(v *visitor) { v.open("/?via=ann&utm_source=mail") }, true},
 	} {
 		t.Run(again.name, func(t *testing.T) {
-			v := newVisitor(t, fmt.Sprintf("again%d.example", i), snippet)
+			v.visit(t, fmt.Sprintf("again%d.example", i), snippet)
 			v.before(later)
 			v.open("/?via=ann&utm_source=blog")
 			first := v.eval("tributary.clickId")
@@ -129,8 +130,9 @@ func TestFirstClickStays(t *testing.T) {
 }
 
 func TestParameters(t *testing.T) {
+	v := newProfile(t)
 	t.Run("names", func(t *testing.T) {
-		v := newVisitor(t, "parameters.example", snippet)
+		v.visit(t, "parameters.example", snippet)
 		sent := 0
 		for query, want := range map[string]string{
 			"via=ann": "ann", "fpr=ann": "ann", "fp_ref=ann": "ann", "aff=ann": "ann", "referral=ann": "ann",
@@ -156,7 +158,7 @@ func TestParameters(t *testing.T) {
 		v.noErrors()
 	})
 	t.Run("named by the site", func(t *testing.T) {
-		v := newVisitor(t, "named.example", snippetWith(`data-params="ref partner"`))
+		v.visit(t, "named.example", snippetWith(`data-params="ref partner"`))
 		v.open("/?via=nobody")
 		v.open("/?ref=ann")
 		v.open("/?partner=bob")
@@ -164,7 +166,7 @@ func TestParameters(t *testing.T) {
 	})
 	for _, name := range []string{"dub_id", "pimms_id"} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, strings.ReplaceAll(name, "_", "-")+".example", snippet)
+			v.visit(t, strings.ReplaceAll(name, "_", "-")+".example", snippet)
 			v.open("/?" + name + "=aBcDeFgHiJ123456")
 			v.sent(1)
 			v.open("/?" + name + "=aBcDeFgHiJ123456")
@@ -282,9 +284,10 @@ func TestAffiliateOfThePage(t *testing.T) {
 
 // An attribute without a value names nobody, also as JSX writes it.
 func TestAffiliateOfNoPage(t *testing.T) {
+	v := newProfile(t)
 	for name, attribute := range map[string]string{"empty": "data-affiliate", "jsx": `data-affiliate="true"`} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, name+".attribute.example", snippetWith(attribute))
+			v.visit(t, name+".attribute.example", snippetWith(attribute))
 			v.open("/")
 			v.want("window.affiliateId", "undefined")
 			v.open("/?via=ann")
@@ -296,6 +299,7 @@ func TestAffiliateOfNoPage(t *testing.T) {
 
 // However a page includes the script, one arrival is one click.
 func TestWaysToInclude(t *testing.T) {
+	v := newProfile(t)
 	const element = `const s = document.createElement("script"); s.src = "` + edgeURL + `/t.js";
 		s.setAttribute("data-key", "pk_test");`
 	for name, html := range map[string]string{
@@ -308,7 +312,7 @@ func TestWaysToInclude(t *testing.T) {
 		"late":      `<script>setTimeout(() => {` + element + `document.head.append(s)}, 300)</script>`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, name+".include.example", `<body>`+html)
+			v.visit(t, name+".include.example", `<body>`+html)
 			v.open("/?via=ann")
 			v.becomes("window.affiliateId", "ann")
 			v.open("/next")
@@ -335,9 +339,10 @@ func TestOddAddresses(t *testing.T) {
 }
 
 func TestSinglePageSite(t *testing.T) {
+	v := newProfile(t)
 	for name, prepare := range map[string]string{"navigation": "", "old": "delete window.navigation"} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, name+".spa.example", snippet)
+			v.visit(t, name+".spa.example", snippet)
 			v.before(prepare)
 			v.open("/")
 			// The framework shows each address by changing the document.
@@ -361,6 +366,7 @@ func TestSinglePageSite(t *testing.T) {
 // replaces the body, htmx a part of it, and both evaluate the scripts in what they insert; Next.js
 // notes its own state in the address's entry after it has pushed it.
 func TestRouters(t *testing.T) {
+	v := newProfile(t)
 	const page = `<main id=part></main>` + snippet
 	insert := `window.insert = (into, html) => { into.innerHTML = html; for (const old of into.querySelectorAll("script")) {
 		const s = document.createElement("script"); for (const a of old.attributes) s.setAttribute(a.name, a.value);
@@ -372,7 +378,7 @@ func TestRouters(t *testing.T) {
 		"next": `history.pushState(null, "", path); history.replaceState({__NA: true}, "", path); part.append(path)`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, name+".router.example", page)
+			v.visit(t, name+".router.example", page)
 			v.open("/?via=ann")
 			v.exec(insert + fmt.Sprintf("; window.page = %q; window.show = (path) => { %s }", page, show))
 			v.sent(1)
@@ -509,6 +515,7 @@ func TestPrerendering(t *testing.T) {
 // what it says of the visitor's consent counts from the beginning. The last word counts, also behind
 // one that was said before the script was loaded.
 func TestPrerenderedCalls(t *testing.T) {
+	v := newProfile(t)
 	for name, tt := range map[string]struct{ before, consent string }{
 		"granted": {"", "granted"},
 		"denied":  {"", "denied"},
@@ -516,7 +523,7 @@ func TestPrerenderedCalls(t *testing.T) {
 			tributary("consent", "granted")`, "denied"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, name+".prepared.example", `<script>`+tt.before+`</script>`+
+			v.visit(t, name+".prepared.example", `<script>`+tt.before+`</script>`+
 				strings.Replace(snippet, "defer ", "", 1)+`<script>
 				tributary("ready", (t) => window.asked = "" + t.clickId);
 				tributary("consent", "`+tt.consent+`");

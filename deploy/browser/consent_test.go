@@ -42,6 +42,7 @@ func TestConsent(t *testing.T) {
 // What the page says before the script is there counts for the first beacon, also behind a call
 // that the script does not know; and whatever is said that is not "granted" withholds consent.
 func TestConsentBeforeTheScript(t *testing.T) {
+	v := newProfile(t)
 	const stub = `<script>window.tributary = function () { (tributary.q = tributary.q || []).push(arguments) };
 		tributary("track", "x");`
 	for name, page := range map[string]string{
@@ -50,7 +51,7 @@ func TestConsentBeforeTheScript(t *testing.T) {
 		"attribute": snippetWith(`data-consent="Denied"`),
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, name+".before-consent.example", page)
+			v.visit(t, name+".before-consent.example", page)
 			v.open("/?via=ann")
 			got := v.beacons("link of ann at /?via=ann")
 			if got[0].VisitorId != "" || got[0].Consent != "denied" || len(got[0].IdentityHash) > 0 {
@@ -85,12 +86,13 @@ func TestConsentInAnotherTab(t *testing.T) {
 // A browser that asks not to be followed is not, whatever the page says, and loses what was stored
 // before it asked.
 func TestPrivacySignals(t *testing.T) {
+	v := newProfile(t)
 	for name, signal := range map[string]string{
 		"gpc": `Object.defineProperty(Navigator.prototype, "globalPrivacyControl", {get: () => true})`,
 		"dnt": `Object.defineProperty(Navigator.prototype, "doNotTrack", {get: () => "1"})`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, name+".privacy.example", snippetWith(`data-consent="granted"`))
+			v.visit(t, name+".privacy.example", snippetWith(`data-consent="granted"`))
 			v.open("/?via=ann")
 			v.sent(1)
 			v.forgetCookies(t)

@@ -279,28 +279,62 @@ func (w *web) handler(host string) http.HandlerFunc {
 
 // visitor is a browser profile in which one tab is open.
 type visitor struct {
-	t    *testing.T
-	host string // of the test's site
-	tab  context.Context
+	t       *testing.T
+	host    string // of the test's site
+	tab     context.Context
+	scripts []page.ScriptIdentifier // that run before those of each page
 
 	mu     sync.Mutex // guards what follows
 	errors []string   // uncaught exceptions and console errors
 }
 
-// newVisitor opens a tab in a new profile, and lets the test run beside others. host, which no
-// other test uses, is the site whose clicks the test asks for; all its pages show html.
+// newVisitor is a visitor in a new profile. host, which no other test uses, is the site whose clicks
+// the test asks for; all its pages show html.
 func newVisitor(t *testing.T, host, html string) *visitor {
+	t.Helper()
+	v := newProfile(t)
+	v.visit(t, host, html)
+	return v
+}
+
+// newProfile opens a tab in a new profile, and lets the test run beside others. The cases of a test
+// share it one after another, each by its own visit: a profile and its window cost more than what
+// most cases do in them.
+func newProfile(t *testing.T) *visitor {
+	t.Helper()
+	t.Parallel()
+	profile, cancel := chromedp.NewContext(world.browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	v := &visitor{t: t}
+	v.start(profile)
+	return v
+}
+
+// visit lets the profile begin with a site as if it were new: without cookies, scripts and errors of
+// the case before.
+func (v *visitor) visit(t *testing.T, host, html string) {
 	t.Helper()
 	if !world.pages.claim(host, t.Name()) {
 		t.Fatalf("another test has the site %s", host)
 	}
-	t.Parallel()
-	v := &visitor{t: t, host: host}
+	again := v.host != ""
+	v.t, v.host = t, host
 	v.serve(host, html)
-	profile, cancel := chromedp.NewContext(world.browser, chromedp.WithNewBrowserContext())
-	t.Cleanup(cancel)
-	v.start(profile)
-	return v
+	if !again {
+		return
+	}
+	for _, id := range v.scripts {
+		if _, err := chromedp.Call(v.tab, page.RemoveScriptToEvaluateOnNewDocument,
+			page.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v.scripts = nil
+	v.do(chromedp.Navigate("about:blank")) // the page before may still set a cookie
+	v.forgetCookies(t)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.errors = nil
 }
 
 // newTab opens another tab in the same profile.
@@ -394,10 +428,12 @@ func (v *visitor) address(address string) string {
 // before runs script in each page before any of the page's own.
 func (v *visitor) before(script string) {
 	v.t.Helper()
-	if _, err := chromedp.Call(v.tab, page.AddScriptToEvaluateOnNewDocument,
-		page.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
+	added, err := chromedp.Call(v.tab, page.AddScriptToEvaluateOnNewDocument,
+		page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+	if err != nil {
 		v.t.Fatal(err)
 	}
+	v.scripts = append(v.scripts, added.Identifier)
 }
 
 // eval returns the value of a JavaScript expression as text; "undefined" for undefined.

@@ -32,6 +32,7 @@ func moving(t *testing.T, section string) string {
 // Each section's markup gives the site what its programme gave it: nothing to visitors whom nobody
 // referred, and the click or the affiliate to the others, where the site's own code reads it.
 func TestMovingPage(t *testing.T) {
+	v := newProfile(t)
 	for section, reads := range map[string]struct{ expression, without, cookie string }{
 		"From Dub":               {`tributary.clickId`, "undefined", "dub_id"},
 		"From PiMMs":             {`window.pimms_id`, "undefined", "pimms_id"},
@@ -46,7 +47,7 @@ func TestMovingPage(t *testing.T) {
 	} {
 		t.Run(section, func(t *testing.T) {
 			host := strings.ToLower(strings.ReplaceAll(section, " ", "-")) + ".example"
-			v := newVisitor(t, host, moving(t, section)+`<form><input type=hidden name=referral id=field></form>
+			v.visit(t, host, moving(t, section)+`<form><input type=hidden name=referral id=field></form>
 				<form data-rewardful id=auto></form>`)
 			if section == "From Rewardful" {
 				v.before(`window.early = 0; (window.rewardful = function () { (rewardful.q = rewardful.q || []).push(arguments) })(
@@ -90,6 +91,7 @@ func TestMovingPage(t *testing.T) {
 
 // Who came before the move is known by the cookies of the script before, and nobody else is.
 func TestVisitorsOfBefore(t *testing.T) {
+	v := newProfile(t)
 	const (
 		id        = "aBcDeFgHiJ123456"
 		uuid      = "fb788b6e-4a9a-4be6-b57c-2a9de51b05bb"
@@ -109,7 +111,7 @@ func TestVisitorsOfBefore(t *testing.T) {
 		"too-long":      {"", "dub_id=" + strings.Repeat("a", 201), "undefined", "undefined"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, name+".before.example", `<title>x</title>`)
+			v.visit(t, name+".before.example", `<title>x</title>`)
 			v.open("/")
 			for cookie := range strings.SplitSeq(before.cookies, "; ") {
 				v.exec(`document.cookie = "` + cookie + `"`)
@@ -177,10 +179,11 @@ func programmes(n int) iter.Seq2[string, programme] {
 // What a page calls while the browser prerenders it is done when the visitor sees it. /t.js stores
 // and sends nothing before that.
 func TestProgrammesPrerendered(t *testing.T) {
+	v := newProfile(t)
 	for name, c := range programmes(0) {
 		t.Run(name, func(t *testing.T) {
 			stand := strings.NewReplacer("defer ", "", "/t.js", c.script).Replace(snippet)
-			v := newVisitor(t, name+".prerendered.example",
+			v.visit(t, name+".prerendered.example",
 				stand+`<script>window.asked = window.led = "";`+c.calls+`</script>`)
 			v.before(`let shown = false;
 				Object.defineProperty(Document.prototype, "prerendering", {get: () => !shown});
@@ -202,12 +205,13 @@ func TestProgrammesPrerendered(t *testing.T) {
 // A page that has the script twice, or /t.js before it, is counted once, and what the programme's
 // guide reads is there.
 func TestProgrammesTwice(t *testing.T) {
+	v := newProfile(t)
 	for name, c := range programmes(1) {
 		t.Run(name, func(t *testing.T) {
 			plain := strings.Replace(snippet, "defer ", "", 1)
 			stand := strings.Replace(plain, "/t.js", c.script, 1)
 			calls := `<script>window.asked = window.led = "";` + c.calls + `</script>`
-			v := newVisitor(t, name+".again.example", plain+stand+calls+stand+calls)
+			v.visit(t, name+".again.example", plain+stand+calls+stand+calls)
 			v.open("/?via=ann")
 			v.becomes(c.answered, "yes")
 			v.becomes(c.names, idOf(v.beacons("link of ann at /?via=ann")[0]))
@@ -219,9 +223,10 @@ func TestProgrammesTwice(t *testing.T) {
 // Where the script counts nobody, as under a browser that a test drives, the page's calls are
 // answered too, and report nothing.
 func TestProgrammesSilent(t *testing.T) {
+	v := newProfile(t)
 	for name, c := range programmes(2) {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, name+".silent.example", strings.NewReplacer("defer ", "", "/t.js", c.script).Replace(snippet)+
+			v.visit(t, name+".silent.example", strings.NewReplacer("defer ", "", "/t.js", c.script).Replace(snippet)+
 				`<script>window.asked = window.led = "";`+c.calls+`</script>`)
 			v.before(`Object.defineProperty(navigator, "webdriver", {get: () => true})`)
 			v.open("/?via=ann")
@@ -235,10 +240,11 @@ func TestProgrammesSilent(t *testing.T) {
 // Where the script cannot run, the page's calls are answered all the same, and report nothing: a page
 // may go on to pay only then.
 func TestProgrammesWithoutScript(t *testing.T) {
+	v := newProfile(t)
 	for name, c := range programmes(3) {
 		t.Run(name, func(t *testing.T) {
 			stand := strings.NewReplacer("defer ", "", "/t.js", c.script).Replace(snippet)
-			v := newVisitor(t, name+".old-browser.example",
+			v.visit(t, name+".old-browser.example",
 				stand+`<script>window.asked = window.led = "";`+c.calls+`</script>`)
 			v.before(`URLSearchParams = MutationObserver = class { constructor() { throw "not in this browser" } }`)
 			v.open("/?via=ann")
@@ -253,10 +259,11 @@ func TestProgrammesWithoutScript(t *testing.T) {
 
 // An element of the page may have the id by which the page calls the script.
 func TestElementIsCalledTributary(t *testing.T) {
+	v := newProfile(t)
 	for name, c := range programmes(4) {
 		t.Run(name, func(t *testing.T) {
 			stand := strings.NewReplacer("defer ", "", "/t.js", c.script).Replace(snippet)
-			v := newVisitor(t, name+".element.example",
+			v.visit(t, name+".element.example",
 				`<p id="tributary"></p>`+stand+`<script>window.asked = window.led = "";`+c.calls+`</script>`)
 			v.open("/?via=ann")
 			v.becomes(c.answered, "yes")
@@ -269,12 +276,13 @@ func TestElementIsCalledTributary(t *testing.T) {
 // A page that has read the global into a variable of the same name, before the script was there, is
 // counted too, and has the id there.
 func TestGlobalIsVariable(t *testing.T) {
+	v := newProfile(t)
 	for section, name := range map[string]string{
 		"From Tolt": "tolt_referral", "From Affonso": "affonso_referral",
 		"From Endorsely": "endorsely_referral", "From PromoteKit": "promotekit_referral",
 	} {
 		t.Run(section, func(t *testing.T) {
-			v := newVisitor(t, "variable-"+strings.TrimSuffix(name, "_referral")+".example",
+			v.visit(t, "variable-"+strings.TrimSuffix(name, "_referral")+".example",
 				"<script>var "+name+" = window."+name+", tolt_data = window.tolt_data</script>"+moving(t, section))
 			v.open("/?via=ann")
 			v.want(name, idOf(v.beacons("link of ann at /?via=ann")[0]))
@@ -286,6 +294,7 @@ func TestGlobalIsVariable(t *testing.T) {
 // Pages of Push Lap Growth read the reference and listen for events, wherever they stand; the
 // programme's id may stand in the script's address. ref is the programme's parameter at first.
 func TestPushLap(t *testing.T) {
+	v := newProfile(t)
 	const listens = `<script>addEventListener("affiliate_id_ready", (e) => (window.told ??= []).push(e.detail.ref, e.detail.clickId));
 		addEventListener("affiliate_referral_ready", () => window.done = (window.done || 0) + 1)</script>`
 	for name, page := range map[string]string{
@@ -297,7 +306,7 @@ func TestPushLap(t *testing.T) {
 		"id in the address": `<script src="` + edgeURL + `/affiliate-tracker.js?programId=YOUR_AFFILIATE_PROGRAM_ID"></script>` + listens,
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, strings.ReplaceAll(name, " ", "-")+".pushlap.example", page)
+			v.visit(t, strings.ReplaceAll(name, " ", "-")+".pushlap.example", page)
 			v.open("/")
 			v.becomes("window.done > 0", "true")
 			v.want("[window.told, window.affiliateRef].join()", ",")
@@ -357,6 +366,7 @@ func TestVisitorOfBeforeWithoutConsent(t *testing.T) {
 
 // What Dub's and PiMMs' elements say in JSON means the same here, however much of it there is.
 func TestAttributesOfDub(t *testing.T) {
+	v := newProfile(t)
 	for name, c := range map[string]struct{ attributes, wants string }{
 		"whole": {`data-publishable-key="pk_1" data-domains='{"refer":"go.example","outbound":"docs.test, *.Cal.test:443"}'
 			data-query-params='["partner","ref"]' data-attribution-model="first-click" data-cookie-options='{"expiresInDays":30}'`,
@@ -368,7 +378,7 @@ func TestAttributesOfDub(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			host := strings.ReplaceAll(name, " ", "-") + ".attributes.example"
-			v := newVisitor(t, host, strings.Replace(snippet, "/t.js\" data-key=\"pk_test\"",
+			v.visit(t, host, strings.Replace(snippet, "/t.js\" data-key=\"pk_test\"",
 				"/analytics/script.outbound-domains.js\" "+c.attributes, 1)+`<a id=out href="http://www.cal.test/">cal</a>`)
 			v.open("/?ref=ann")
 			first := v.eval("tributary.clickId")

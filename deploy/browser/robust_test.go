@@ -15,6 +15,7 @@ import (
 
 // Other scripts' cookies, and none at all, cost neither the beacon nor the id.
 func TestCookiesOfOthers(t *testing.T) {
+	v := newProfile(t)
 	for name, cookie := range map[string]string{
 		"malformed": "tributary=%E0%A4%A", "malformed-id": "tributary_id=%", "not-json": "tributary=x",
 		"wrong-shape": "tributary=%7B%7D",
@@ -23,7 +24,7 @@ func TestCookiesOfOthers(t *testing.T) {
 		"long-visitor": "visitor_id=" + strings.Repeat("x", 300),
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, name+".cookies.example", snippet)
+			v.visit(t, name+".cookies.example", snippet)
 			v.before("document.cookie = '" + cookie + "'")
 			v.open("/?via=ann")
 			v.open("/next")
@@ -49,6 +50,7 @@ const (
 )
 
 func TestBlockedStorage(t *testing.T) {
+	v := newProfile(t)
 	for _, blocked := range []struct {
 		name, script string
 		remembers    bool
@@ -66,7 +68,7 @@ func TestBlockedStorage(t *testing.T) {
 		{"both", noCookies + ";" + noStorage, false},
 	} {
 		t.Run(blocked.name, func(t *testing.T) {
-			v := newVisitor(t, blocked.name+".blocked.example", snippet)
+			v.visit(t, blocked.name+".blocked.example", snippet)
 			v.before(blocked.script)
 			v.open("/?via=ann")
 			got := v.beacons("link of ann at /?via=ann")
@@ -144,6 +146,7 @@ func TestProxyOfTheSite(t *testing.T) {
 
 // Where fetch is missing or fails, the beacon goes another way.
 func TestTransports(t *testing.T) {
+	v := newProfile(t)
 	for name, script := range map[string]string{
 		"beacon":     `delete window.fetch`,
 		"pixel":      `delete window.fetch; Navigator.prototype.sendBeacon = undefined`,
@@ -151,7 +154,7 @@ func TestTransports(t *testing.T) {
 		"full-queue": `delete window.fetch; Navigator.prototype.sendBeacon = () => false`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, name+".transport.example", snippet)
+			v.visit(t, name+".transport.example", snippet)
 			v.before(script)
 			v.open("/?via=ann&utm_source=x%20y")
 			got := v.beacons("link of ann at /?via=ann&utm_source=x%20y")
@@ -166,8 +169,9 @@ func TestTransports(t *testing.T) {
 
 // What the edge has no room for, and what happens without a network, is sent later.
 func TestKeptForLater(t *testing.T) {
+	v := newProfile(t)
 	t.Run("busy edge", func(t *testing.T) {
-		v := newVisitor(t, "busy.example", snippet)
+		v.visit(t, "busy.example", snippet)
 		v.before(`if (location.pathname == "/busy") window.fetch = () => Promise.resolve({status: 503})`)
 		v.open("/busy?via=ann")
 		v.sent(0)
@@ -182,7 +186,7 @@ func TestKeptForLater(t *testing.T) {
 		v.noErrors()
 	})
 	t.Run("offline", func(t *testing.T) {
-		v := newVisitor(t, "offline.example", snippet)
+		v.visit(t, "offline.example", snippet)
 		v.open("/?via=ann")
 		v.sent(1)
 		v.offline(true)
@@ -212,13 +216,14 @@ func TestQueueIsBounded(t *testing.T) {
 
 // A strict policy names the edge's host and nothing else.
 func TestContentSecurityPolicy(t *testing.T) {
+	v := newProfile(t)
 	for _, policy := range []struct{ name, header string }{
 		{"strict", "default-src 'none'; script-src " + edgeURL + "; connect-src " + edgeURL +
 			"; require-trusted-types-for 'script'; trusted-types 'none'"},
 		{"images-only", "default-src 'none'; script-src " + edgeURL + "; img-src " + edgeURL},
 	} {
 		t.Run(policy.name, func(t *testing.T) {
-			v := newVisitor(t, policy.name+".csp.example", "")
+			v.visit(t, policy.name+".csp.example", "")
 			v.handle(v.host, func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "text/html")
 				w.Header().Set("Content-Security-Policy", policy.header)
@@ -235,12 +240,13 @@ func TestContentSecurityPolicy(t *testing.T) {
 }
 
 func TestNobodyIsCounted(t *testing.T) {
+	v := newProfile(t)
 	for name, script := range map[string]string{
 		"automation": `Object.defineProperty(Navigator.prototype, "webdriver", {get: () => true})`,
 		"opted-out":  `localStorage.tributary_ignore = 1`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := newVisitor(t, name+".example", snippet)
+			v.visit(t, name+".example", snippet)
 			v.before(script)
 			v.open("/?via=ann")
 			v.exec(`tributary("consent", "granted")`)
@@ -251,7 +257,7 @@ func TestNobodyIsCounted(t *testing.T) {
 		})
 	}
 	t.Run("localhost", func(t *testing.T) {
-		v := newVisitor(t, "localhost", snippet)
+		v.visit(t, "localhost", snippet)
 		v.open("/?via=ann")
 		v.sent(0)
 		v.serve("localhost", snippetWith("data-localhost"))
@@ -263,9 +269,10 @@ func TestNobodyIsCounted(t *testing.T) {
 
 // Sites that are called like a machine's own address are sites.
 func TestSitesLikeLocalhost(t *testing.T) {
+	v := newProfile(t)
 	for _, host := range []string{"127things.example", "localhost.example", "203.0.113.127"} {
 		t.Run(host, func(t *testing.T) {
-			v := newVisitor(t, host, snippet)
+			v.visit(t, host, snippet)
 			v.open("/?via=ann")
 			v.open("/next")
 			got := v.beacons("link of ann at /?via=ann", "pageview at /next")

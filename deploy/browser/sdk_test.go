@@ -99,10 +99,11 @@ func (in *inbox) describe() []string {
 // The vendors' packages for pages insert a script; given the address of /t.js they insert that, and
 // the page's cookies are those that their backends read.
 func TestPackagesForPages(t *testing.T) {
+	v := newProfile(t)
 	for name, cookie := range map[string]string{"@dub/analytics": "dub_id", "@getpimms/analytics": "pimms_id"} {
 		t.Run(name, func(t *testing.T) {
 			host := strings.Trim(strings.ReplaceAll(name, "/", "-"), "@") + ".example"
-			v := newVisitor(t, host, `<script type=module>
+			v.visit(t, host, `<script type=module>
 				import {inject} from "/package.js";
 				inject({apiHost: "`+edgeURL+`", scriptProps: {src: "`+edgeURL+`/t.js"}, domainsConfig: {refer: "go.example"}})</script>`)
 			v.handle(host+"/package.js", func(w http.ResponseWriter, r *http.Request) {

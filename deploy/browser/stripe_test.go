@@ -59,6 +59,7 @@ func (s *till) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Push Lap Growth's guide: the page hands window.affiliateId to the backend, which makes a session
 // with it.
 func TestPushLapGuide(t *testing.T) {
+	v := newProfile(t)
 	for _, place := range []string{"client_reference_id", "metadata"} {
 		t.Run(place, func(t *testing.T) {
 			host := strings.ReplaceAll(place, "_", "-") + ".pushlap.example"
@@ -66,7 +67,7 @@ func TestPushLapGuide(t *testing.T) {
 			if place == "metadata" {
 				body = `{metadata: {pushLapAffiliateId: window.affiliateId}}`
 			}
-			v := newVisitor(t, host, `<script src="`+edgeURL+`/t.js" data-affiliate data-program-id="p1"></script>
+			v.visit(t, host, `<script src="`+edgeURL+`/t.js" data-affiliate data-program-id="p1"></script>
 				<script>window.buy = () => fetch("/buy", {method: "POST", body: JSON.stringify(`+body+`)})
 					.then((r) => window.bought = r.status)</script>`)
 			stripe := new(till)
