@@ -124,8 +124,7 @@ proof: tools ## the long proofs: crashes at POINTS (all) calls, kills, LIVES and
 	TRIBUTARY_CRASH_POINTS=$(POINTS) TRIBUTARY_CHAOS_MINUTES=$(MINUTES) CI_REAL_SERVICES=1 go test -tags proof -p 1 -count=1 -timeout=0 \
 		-run '$(PROOFS)' ./deploy/chaos ./deploy/e2e ./deploy/local/apache ./processor ./processor/clickhouse/crash ./processor/histories \
 		./sql/access
-	CI_REAL_SERVICES=1 go test -tags proof -count=1 -p 1 -run 'Attacks|ClosedAtOnce|EveryFilter|HostileNames|GoneAndBack|Accessib|Keyboard|Weight|Programmes|ElementIs' \
-		./ingest/clicks ./deploy/browser
+	CI_REAL_SERVICES=1 go test -tags proof -count=1 -p 1 -timeout=0 ./ingest/clicks ./deploy/browser
 	CI_REAL_SERVICES=1 go test -tags proof -count=1 -run 'AreMoved|AreKept|FullDatabase|OfBrowsers|AfterCrash|OddProfile|TestQueries|ClusterLayout' ./sql
 	CI_REAL_SERVICES=1 go test -count=1 -timeout=0 -run '$(WITHOUT_RACE)' ./processor/consume ./processor/ledger \
 		./processor/clickhouse/clickhousetest ./processor/join ./processor/reconcile ./processor/rollup ./deploy/loadgen/demo

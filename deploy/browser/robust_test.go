@@ -204,16 +204,6 @@ func TestKeptForLater(t *testing.T) {
 	})
 }
 
-// A long outage leaves no long queue: each visitor repeats the last pages only.
-func TestQueueIsBounded(t *testing.T) {
-	v := newVisitor(t, "outage.example", snippet)
-	v.before(`window.fetch = () => Promise.resolve({status: 503})`)
-	v.open("/")
-	v.exec(`for (let i = 0; i < 100; i++) history.pushState({}, "", "/page" + i)`)
-	v.becomes(`localStorage.tributary_queue.length <= 8000 && localStorage.tributary_queue.includes("/page99\"")`, "true")
-	v.noErrors()
-}
-
 // A strict policy names the edge's host and nothing else.
 func TestContentSecurityPolicy(t *testing.T) {
 	v := newProfile(t)
