@@ -40,10 +40,10 @@ var (
 const maxRSS = 96 << 20
 
 // few returns how many senders or milliseconds of n an attack takes: under the race detector, which
-// judges neither memory nor time, a tenth of them and at least four.
+// judges neither memory nor time, a fiftieth of them and at least two.
 func few(n int) int {
 	if race.Enabled {
-		return max(n/10, 4)
+		return max(n/50, 2)
 	}
 	return n
 }
