@@ -113,7 +113,7 @@ test: tools ## run all tests but the proofs against the real engines, with the r
 # Proofs have the build tag proof, or play a few histories, orders and schedules under the race
 # detector (deploy/race) and many without it. Those that start programs or engines want the machine
 # for themselves, hence -p 1.
-PROOFS := Chaos|Kill|Dies|FullDisk|Restore|EveryCall|Programs|Guides|MarkedAddress|Upgrade
+PROOFS := Chaos|Kill|Dies|FullDisk|Restore|EveryCall|Programs|Guides|MarkedAddress|Upgrade|SecuredKafka|OfReadme
 WITHOUT_RACE := PlantedFaults|UnguessableShares|Scripts|EveryOrder|LivesConverge|Subscription|Contract|TestFirstSales$$|TestPast$$
 
 .PHONY: proof

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && proof
 
 package e2e
 
