@@ -62,7 +62,7 @@ func TestWithoutReferral(t *testing.T) {
 func TestFollowedAgain(t *testing.T) {
 	v := newProfile(t)
 	const hour = 3_600_000
-	for i, again := range []struct {
+	for i, again := range playedOf([]struct {
 		name  string
 		later int
 		how   func(*visitor)
@@ -79,7 +79,7 @@ func TestFollowedAgain(t *testing.T) {
 		{"internal link that names another affiliate", 60_000, func(v *visitor) { v.follow("/?via=bob") }, true},
 		{"another affiliate's link", 60_000, func(v *visitor) { v.open("/?via=bob") }, true},
 		{"another campaign of the same affiliate", 60_000, func(v *visitor) { v.open("/?via=ann&utm_source=mail") }, true},
-	} {
+	}) {
 		t.Run(again.name, func(t *testing.T) {
 			v.visit(t, fmt.Sprintf("again%d.example", i), snippet)
 			v.before(later)
@@ -226,7 +226,7 @@ func TestAffiliateOfThePage(t *testing.T) {
 // An attribute without a value names nobody, also as JSX writes it.
 func TestAffiliateOfNoPage(t *testing.T) {
 	v := newProfile(t)
-	for name, attribute := range map[string]string{"empty": "data-affiliate", "jsx": `data-affiliate="true"`} {
+	for name, attribute := range played(map[string]string{"empty": "data-affiliate", "jsx": `data-affiliate="true"`}) {
 		t.Run(name, func(t *testing.T) {
 			v.visit(t, name+".attribute.example", snippetWith(attribute))
 			v.open("/")
@@ -243,7 +243,7 @@ func TestWaysToInclude(t *testing.T) {
 	v := newProfile(t)
 	const element = `const s = document.createElement("script"); s.src = "` + edgeURL + `/t.js";
 		s.setAttribute("data-key", "pk_test");`
-	for name, html := range map[string]string{
+	for name, html := range played(map[string]string{
 		"plain": `<head>` + strings.Replace(snippet, "defer", "", 1) + `</head>`,
 		"async": strings.Replace(snippet, "defer", "async", 1),
 		"next": `<script>{` + element +
@@ -251,7 +251,7 @@ func TestWaysToInclude(t *testing.T) {
 		"two-kinds": snippet + clicks.ScriptElement(edgeURL, "pk_test"),
 		"three":     `<script>for (let i = 0; i < 3; i++) {` + element + `document.head.append(s)}</script>`,
 		"late":      `<script>setTimeout(() => {` + element + `document.head.append(s)}, 300)</script>`,
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			v.visit(t, name+".include.example", `<body>`+html)
 			v.open("/?via=ann")
@@ -281,7 +281,7 @@ func TestOddAddresses(t *testing.T) {
 
 func TestSinglePageSite(t *testing.T) {
 	v := newProfile(t)
-	for name, prepare := range map[string]string{"navigation": "", "old": "delete window.navigation"} {
+	for name, prepare := range played(map[string]string{"navigation": "", "old": "delete window.navigation"}) {
 		t.Run(name, func(t *testing.T) {
 			v.visit(t, name+".spa.example", snippet)
 			v.before(prepare)

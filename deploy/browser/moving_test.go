@@ -33,7 +33,7 @@ func moving(t *testing.T, section string) string {
 // referred, and the click or the affiliate to the others, where the site's own code reads it.
 func TestMovingPage(t *testing.T) {
 	v := newProfile(t)
-	for section, reads := range map[string]struct{ expression, without, cookie string }{
+	for section, reads := range played(map[string]struct{ expression, without, cookie string }{
 		"From Dub":               {`tributary.clickId`, "undefined", "dub_id"},
 		"From PiMMs":             {`window.pimms_id`, "undefined", "pimms_id"},
 		"From Push Lap Growth":   {`JSON.stringify({client_reference_id: window.affiliateId})`, "{}", ""},
@@ -44,7 +44,7 @@ func TestMovingPage(t *testing.T) {
 		"From Endorsely":         {`window.endorsely_referral`, "undefined", "endorsely_referral"},
 		"From PromoteKit":        {`window.promotekit_referral`, "undefined", "promotekit_referral"},
 		"From another programme": {`tributary.clickId`, "undefined", "partner_click"},
-	} {
+	}) {
 		t.Run(section, func(t *testing.T) {
 			host := strings.ToLower(strings.ReplaceAll(section, " ", "-")) + ".example"
 			v.visit(t, host, moving(t, section)+`<form><input type=hidden name=referral id=field></form>
@@ -98,7 +98,7 @@ func TestVisitorsOfBefore(t *testing.T) {
 		rewardful = "%7B%22id%22%3A%22" + uuid + "%22%2C%22created_at%22%3A%222026-10-14%22%2C%22affiliate%22%3A%7B" +
 			"%22token%22%3A%22ann%22%7D%7D"
 	)
-	for name, before := range map[string]struct{ section, cookies, click, affiliate string }{
+	for name, before := range played(map[string]struct{ section, cookies, click, affiliate string }{
 		"dub":           {"", "dub_id=" + id, id, "undefined"},
 		"pimms":         {"From PiMMs", "x=1; pimms_id=" + id + "; y=2", id, "undefined"},
 		"push-lap":      {"From Push Lap Growth", "87f1-fd_affiliate_ref=ann; 87f1-fd_affiliate_referral=1234", "1234", "ann"},
@@ -109,7 +109,7 @@ func TestVisitorsOfBefore(t *testing.T) {
 		"rewardful-bad": {"From Rewardful", "rewardful.referral=%7B%22id", "undefined", "undefined"},
 		"not-theirs":    {"", "my_dub_id=" + id, "undefined", "undefined"},
 		"too-long":      {"", "dub_id=" + strings.Repeat("a", 201), "undefined", "undefined"},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			v.visit(t, name+".before.example", `<title>x</title>`)
 			v.open("/")
@@ -277,10 +277,10 @@ func TestElementIsCalledTributary(t *testing.T) {
 // counted too, and has the id there.
 func TestGlobalIsVariable(t *testing.T) {
 	v := newProfile(t)
-	for section, name := range map[string]string{
+	for section, name := range played(map[string]string{
 		"From Tolt": "tolt_referral", "From Affonso": "affonso_referral",
 		"From Endorsely": "endorsely_referral", "From PromoteKit": "promotekit_referral",
-	} {
+	}) {
 		t.Run(section, func(t *testing.T) {
 			v.visit(t, "variable-"+strings.TrimSuffix(name, "_referral")+".example",
 				"<script>var "+name+" = window."+name+", tolt_data = window.tolt_data</script>"+moving(t, section))
@@ -297,14 +297,14 @@ func TestPushLap(t *testing.T) {
 	v := newProfile(t)
 	const listens = `<script>addEventListener("affiliate_id_ready", (e) => (window.told ??= []).push(e.detail.ref, e.detail.clickId));
 		addEventListener("affiliate_referral_ready", () => window.done = (window.done || 0) + 1)</script>`
-	for name, page := range map[string]string{
+	for name, page := range played(map[string]string{
 		"above": listens + moving(t, "From Push Lap Growth"),
 		"below": strings.Replace(moving(t, "From Push Lap Growth"), " async", "", 1) + listens,
 		"late": `<script>onload = () => { let s = document.createElement("script"); s.src = "` + edgeURL +
 			`/affiliate-tracker.js"; s.setAttribute("data-affiliate", ""); s.setAttribute("data-program-id",
 			"YOUR_AFFILIATE_PROGRAM_ID"); document.head.append(s) }</script>` + listens,
 		"id in the address": `<script src="` + edgeURL + `/affiliate-tracker.js?programId=YOUR_AFFILIATE_PROGRAM_ID"></script>` + listens,
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			v.visit(t, strings.ReplaceAll(name, " ", "-")+".pushlap.example", page)
 			v.open("/")
@@ -367,7 +367,7 @@ func TestVisitorOfBeforeWithoutConsent(t *testing.T) {
 // What Dub's and PiMMs' elements say in JSON means the same here, however much of it there is.
 func TestAttributesOfDub(t *testing.T) {
 	v := newProfile(t)
-	for name, c := range map[string]struct{ attributes, wants string }{
+	for name, c := range played(map[string]struct{ attributes, wants string }{
 		"whole": {`data-publishable-key="pk_1" data-domains='{"refer":"go.example","outbound":"docs.test, *.Cal.test:443"}'
 			data-query-params='["partner","ref"]' data-attribution-model="first-click" data-cookie-options='{"expiresInDays":30}'`,
 			"first ann true"},
@@ -375,7 +375,7 @@ func TestAttributesOfDub(t *testing.T) {
 		"single quotes": {`data-domains="{'site':'x.example','outbound':'cal.test'}" data-query-param="ref"`, "last bob true"},
 		"odd":           {`data-domains="{'site':'x.example'" data-query-params="ref" data-cookie-options="no"`, "last bob false"},
 		"ours":          {`data-domains="cal.test" data-params="ref" data-query-params='["via"]'`, "last bob true"},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			host := strings.ReplaceAll(name, " ", "-") + ".attributes.example"
 			v.visit(t, host, strings.Replace(snippet, "/t.js\" data-key=\"pk_test\"",

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/crypto/bcrypt"
 
+	"tributary/deploy/race"
 	"tributary/processor/access"
 	store "tributary/processor/clickhouse"
 	"tributary/processor/dashboard"
@@ -43,6 +44,10 @@ func TestPageOfOneSale(t *testing.T) {
 	v.shows(`document.querySelector("#title").textContent`, "Overview (Stripe’s test mode)")
 	v.want(`document.querySelectorAll("table.sales tbody tr").length`, "1")
 	v.shows(`document.querySelector("#test a").textContent`, "Show live figures")
+	if race.Enabled { // make proof also goes back, to another currency, and to a workspace that is not there
+		v.noErrors()
+		return
+	}
 	v.press("#test a", "Show live figures")
 	v.shows(tile("net"), "$100.00")
 	// A figure that lacks money says so, in whatever section and currency.
@@ -108,6 +113,10 @@ func TestPageHealth(t *testing.T) {
 		`"New ones are in no figure yet; after a start, the last ones are read again.")`, "true")
 	v.want(`document.querySelector(".notes").innerText.includes("2 findings of the last audit.")`, "true")
 
+	if race.Enabled { // make proof also plays a processor that has fallen silent
+		v.noErrors()
+		return
+	}
 	if err := m.store.Exec(t.Context(), "TRUNCATE TABLE pipeline_status"); err != nil {
 		t.Fatal(err)
 	}

@@ -16,13 +16,13 @@ import (
 // Other scripts' cookies, and none at all, cost neither the beacon nor the id.
 func TestCookiesOfOthers(t *testing.T) {
 	v := newProfile(t)
-	for name, cookie := range map[string]string{
+	for name, cookie := range played(map[string]string{
 		"malformed": "tributary=%E0%A4%A", "malformed-id": "tributary_id=%", "not-json": "tributary=x",
 		"wrong-shape": "tributary=%7B%7D",
 		"null-link":   "tributary=%7B%22l%22%3A%5Bnull%5D%7D",
 		"null":        "tributary=null", "foreign-visitor": "visitor_id=50%",
 		"long-visitor": "visitor_id=" + strings.Repeat("x", 300),
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			v.visit(t, name+".cookies.example", snippet)
 			v.before("document.cookie = '" + cookie + "'")
@@ -51,7 +51,7 @@ const (
 
 func TestBlockedStorage(t *testing.T) {
 	v := newProfile(t)
-	for _, blocked := range []struct {
+	for _, blocked := range playedOf([]struct {
 		name, script string
 		remembers    bool
 	}{
@@ -66,7 +66,7 @@ func TestBlockedStorage(t *testing.T) {
 		{"full-storage", noCookies +
 			`; Storage.prototype.setItem = () => { throw new DOMException("", "QuotaExceededError") }`, true},
 		{"both", noCookies + ";" + noStorage, false},
-	} {
+	}) {
 		t.Run(blocked.name, func(t *testing.T) {
 			v.visit(t, blocked.name+".blocked.example", snippet)
 			v.before(blocked.script)
@@ -147,12 +147,12 @@ func TestProxyOfTheSite(t *testing.T) {
 // Where fetch is missing or fails, the beacon goes another way.
 func TestTransports(t *testing.T) {
 	v := newProfile(t)
-	for name, script := range map[string]string{
+	for name, script := range played(map[string]string{
 		"beacon":     `delete window.fetch`,
 		"pixel":      `delete window.fetch; Navigator.prototype.sendBeacon = undefined`,
 		"refused":    `window.fetch = () => Promise.reject(new TypeError("blocked"))`,
 		"full-queue": `delete window.fetch; Navigator.prototype.sendBeacon = () => false`,
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			v.visit(t, name+".transport.example", snippet)
 			v.before(script)
