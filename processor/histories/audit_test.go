@@ -64,7 +64,9 @@ func TestAudit(t *testing.T) {
 		}
 	}
 	rolluptest.Refresh(t, w.store)
-	sound()
+	if !race.Enabled { // that nothing is left after a repair says the same
+		sound()
+	}
 	ledger := w.count("SELECT groupBitXor(cityHash64(*)) FROM ledger FINAL")
 	revenue := w.count("SELECT groupBitXor(cityHash64(*)) FROM revenue FINAL")
 
@@ -184,10 +186,7 @@ func TestAudit(t *testing.T) {
 	w.exec("ALTER TABLE clicks UPDATE visitor_id = '', url = '', city = '' WHERE click_id = (SELECT " +
 		"min(click_id) FROM clicks)")
 	sound()
-	checked.RetentionDays = 0
-	if report, err := checked.Run(t.Context(), time.Time{}); err != nil || len(report.Findings) == 0 {
-		t.Errorf("a click lost its address without a retention: %v, %v", report, err)
-	}
+	checked.RetentionDays = 0 // so that the last audit finds that click
 
 	// From the raw tables, after Kafka's retention.
 	checked.Topics = nil
@@ -222,6 +221,11 @@ func TestAudit(t *testing.T) {
 	report, err := checked.Run(t.Context(), time.Time{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(report.Findings, func(f audit.Finding) bool {
+		return f.Table == "clicks" && f.What == "altered"
+	}) {
+		t.Errorf("a click lost its address without a retention, and is not in %v", report.Findings)
 	}
 	found, planted := make(map[string]int), make(map[string]int)
 	for _, f := range report.Findings {

@@ -174,13 +174,12 @@ func mentionsIn(w *warehouse, database string, names []string) uint64 {
 		"startsWith(type, 'AggregateFunction')") {
 		columns[c[0]] = append(columns[c[0]], "`"+c[1]+"`")
 	}
-	total := uint64(0)
+	var counts []string
 	for table, list := range columns {
-		total += w.count(fmt.Sprintf("WITH toString(tuple(%s)) AS line SELECT toUInt64(sum(arrayCount(x -> "+
-			"position(line, x) > 0, ['%s']))) FROM `%s`.`%s`", strings.Join(list, ", "), strings.Join(names, "', '"),
-			database, table))
+		counts = append(counts, fmt.Sprintf("SELECT sum(arrayCount(x -> position(toString(tuple(%s)), x) > 0, ['%s'])) AS n "+
+			"FROM `%s`.`%s`", strings.Join(list, ", "), strings.Join(names, "', '"), database, table))
 	}
-	return total
+	return w.count("SELECT toUInt64(sum(n)) FROM (" + strings.Join(counts, " UNION ALL ") + ")")
 }
 
 func rowsOf(w *warehouse, query string) (list [][2]string) {

@@ -168,7 +168,10 @@ func TestLedgerEqualsTruth(t *testing.T) {
 					opts := options(seed)
 					w := traffic.New(seed, opts)
 					truth, table := truthOf(w, opts), ""
-					for _, o := range orders {
+					for i, o := range orders {
+						if race.Enabled && i > 0 && i%2 != int(seed%2) {
+							continue
+						}
 						run := history(t, seed, w, o)
 						entries := run.processor.Ledger()
 						judge(t, seed, o, run, truth.differences(entries))
@@ -214,7 +217,10 @@ func TestShapesAgree(t *testing.T) {
 			if given := options(seed).APIVersions; given != nil {
 				versions = given
 			}
-			for _, version := range versions {
+			for i, version := range versions {
+				if race.Enabled && i%2 > 0 {
+					continue
+				}
 				opts := options(seed)
 				opts.APIVersions = []string{version}
 				opts.Scenarios = slices.DeleteFunc(slices.Clone(opts.Scenarios), func(s traffic.Scenario) bool {

@@ -160,6 +160,9 @@ func TestRebuild(t *testing.T) {
 		batch = len(all)/4 + 1
 	}
 	retentionDays, interruptions := 0, 3
+	if race.Enabled {
+		interruptions = 1
+	}
 	rebuild := func(suffix string, batch int, topics *replay.Topics) (*replay.Rebuild, *replay.Result) {
 		t.Helper()
 		database, shadow := w.shadow(suffix)

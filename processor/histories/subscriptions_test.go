@@ -78,6 +78,9 @@ func TestSubscriptions(t *testing.T) {
 				w := traffic.New(seed, options(seed))
 				all := reports(t, w)
 				for i, sub := range subscriptions {
+					if race.Enabled && (i+slices.Index(played, seed))%3 > 0 {
+						continue
+					}
 					o := listen(w, all, sub)
 					order := orders[(int(seed)+i)%len(orders)]
 					run := history(t, seed, delivered(w, sub), order)
@@ -134,7 +137,10 @@ func TestSubscriptionFaultsAreFound(t *testing.T) {
 	const seed = 4
 	w := traffic.New(seed, options(seed))
 	all := reports(t, w)
-	for _, sub := range subscriptions {
+	for i, sub := range subscriptions {
+		if race.Enabled && i%3 > 0 {
+			continue
+		}
 		o := listen(w, all, sub)
 		rows := history(t, seed, delivered(w, sub), orders[0]).processor.Ledger()
 		if wrong := o.compare(rows); len(wrong) > 0 {
