@@ -38,8 +38,6 @@ import (
 
 var _, _ recompute.Store = (*Model)(nil), (*clickhouse.Store)(nil)
 
-const statements = 250
-
 // What the simulation takes for ClickHouse answers as ClickHouse does: both are given the same
 // inserts, again and in any order, are asked the same questions in between, and hold the same rows
 // in the end. The fourth sequence is lived by a user with an odd profile, which changes nothing.
@@ -75,6 +73,10 @@ func TestContract(t *testing.T) {
 func (c *contract) live() {
 	// Without any revised rate the real one looks for no outdated sale.
 	c.must("write a rate", c.real.InsertRates(c.Context(), []fx.Rate{{Currency: "eur", RevisedAt: c.base}}))
+	statements := 250
+	if race.Enabled {
+		statements = 120
+	}
 	for c.step = range statements {
 		if c.rng.IntN(5) < 2 {
 			c.insert()
