@@ -184,7 +184,7 @@ func TestHotName(t *testing.T) {
 // who stands for all guests. What is new about such a name reaches the sales under it in the
 // background. TRIBUTARY_HOT_NAMES=1000000 tries a million of each.
 func TestHotVouchedNames(t *testing.T) {
-	many := number(t, "TRIBUTARY_HOT_NAMES", 3000)
+	many := number(t, "TRIBUTARY_HOT_NAMES", 3*identity.Most)
 	p := newPipeline(t)
 	store := &countingStore{Store: p.store}
 	recomputer := recompute.New(recompute.Config{Store: store, Rates: testRates, Log: slog.New(slog.DiscardHandler),

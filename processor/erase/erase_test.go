@@ -189,24 +189,29 @@ func (w *world) mentions(texts ...string) map[string]uint64 {
 	for _, text := range texts {
 		total[text] = 0
 	}
+	var ofTables []string
+	var args []any
 	for _, table := range w.tables() {
-		err := w.store.Each(w.Context(), func(rows driver.Rows) error {
-			var counts []uint64
-			if err := rows.Scan(&counts); err != nil {
-				return err
-			}
-			for i, n := range counts { // none if the table has no rows
-				total[texts[i]] += n
-				if n > 0 && testing.Verbose() {
-					w.Logf("%q is in %d rows of %s", texts[i], n, table)
-				}
-			}
-			return nil
-		}, "WITH toString(tuple(*)) AS line SELECT sumForEach(arrayMap(x -> toUInt64(position(line, x) > 0), ?)) FROM "+
-			table, clickhouse.Strings(texts))
-		if err != nil {
-			w.Fatalf("%s: %v", table, err)
+		ofTables = append(ofTables, "SELECT '"+table+"', sumForEach(arrayMap(x -> "+
+			"toUInt64(position(toString(tuple(*)), x) > 0), ?)) FROM "+table)
+		args = append(args, clickhouse.Strings(texts))
+	}
+	err := w.store.Each(w.Context(), func(rows driver.Rows) error {
+		var table string
+		var counts []uint64
+		if err := rows.Scan(&table, &counts); err != nil {
+			return err
 		}
+		for i, n := range counts { // none if the table has no rows
+			total[texts[i]] += n
+			if n > 0 && testing.Verbose() {
+				w.Logf("%q is in %d rows of %s", texts[i], n, table)
+			}
+		}
+		return nil
+	}, strings.Join(ofTables, " UNION ALL "), args...)
+	if err != nil {
+		w.Fatal(err)
 	}
 	return total
 }
@@ -277,7 +282,9 @@ func TestEveryKindOfName(t *testing.T) {
 					t.Fatalf("%q was nowhere before", text)
 				}
 			}
-			w.knows()
+			if name == "buyer" {
+				w.knows()
+			}
 			person := w.find(c.by(identity.New(identity.Click, w.own.String())))
 			list := &erase.List{Keys: func(string) *stripe.Keys { return ownKeys(t) }}
 			if err := erase.Run(t.Context(), w.store, list, person, time.Now()); err != nil {

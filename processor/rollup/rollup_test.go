@@ -20,6 +20,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tributary/deploy/race"
 	"tributary/processor/clickhouse"
 	"tributary/processor/rollup"
 	"tributary/processor/rollup/rolluptest"
@@ -172,7 +173,11 @@ func TestEqualsAHandCount(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(3, 4))
 	var rows []clickhouse.ClickRow
-	for range 3 {
+	batches := 3
+	if race.Enabled {
+		batches = 2
+	}
+	for range batches {
 		for range 150 {
 			rows = append(rows, randomClick(rng, rng.IntN(300)))
 		}
