@@ -67,7 +67,7 @@ func TestClusterLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, q := range questions {
-		if race.Enabled && i%3 != 0 {
+		if race.Enabled && i%6 != 0 {
 			continue
 		}
 		ask(t, dsn, q.Text+"FORMAT Null", parameters(q))
