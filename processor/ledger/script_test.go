@@ -171,7 +171,7 @@ func rowsOfBlock(t *testing.T, text string) string {
 	}
 	rounds := 40
 	if race.Enabled {
-		rounds = 3
+		rounds = 2
 	}
 	for round := range rounds {
 		order := make([]int, 0, 2*len(s.steps))
@@ -194,7 +194,7 @@ func rowsOfBlock(t *testing.T, text string) string {
 		permute(slices.Clone(written), 0, compare)
 	}
 	for i := range s.steps {
-		if race.Enabled && i%4 != (len(s.steps)-1)%4 { // the last step, and every fourth before it
+		if race.Enabled && i%6 != (len(s.steps)-1)%6 { // the last step, and every sixth before it
 			continue
 		}
 		for _, loses := range []string{"facts", "names"} {

@@ -500,7 +500,7 @@ func TestPlantedFaults(t *testing.T) {
 	// In any order: neither an export nor a query promises one, and an entry's id is a hash.
 	orders := 6
 	if race.Enabled {
-		orders = 2
+		orders = 1
 	}
 	for seed := range orders {
 		random := rand.New(rand.NewPCG(uint64(seed), 1))
@@ -514,7 +514,10 @@ func TestPlantedFaults(t *testing.T) {
 		worlds[fmt.Sprint("order ", seed)] = w
 	}
 	insert(t, store, worlds)
-	for _, f := range faults {
+	for i, f := range faults {
+		if race.Enabled && i%2 > 0 {
+			continue // it is found among all
+		}
 		t.Run(f.name, func(t *testing.T) {
 			check(t, compare(t, store, f.name, worlds[f.name].transactions), f.want, true)
 		})

@@ -82,7 +82,7 @@ func seeds(t *testing.T) []uint64 {
 	switch {
 	case n > 0:
 	case testing.Short() || race.Enabled: // make proof runs thousands without the race detector
-		n = 6
+		n = 2
 	default:
 		n = 300
 	}
