@@ -264,7 +264,8 @@ type part struct {
 // parts are an entry's, if the question names products. Each is cut off at six places after all
 // before it, so that they add up to the whole.
 func (a asked) parts(e happening, net decimal.Decimal) []part {
-	if a.dimension != "product" && a.only["product"] == nil && a.without["product"] == nil || len(e.products) == 0 {
+	if a.dimension != "product" && a.only["product"] == nil && a.without["product"] == nil || len(e.products) == 0 ||
+		e.amount == e.tax {
 		return []part{{e, net}}
 	}
 	var list []part

@@ -132,7 +132,7 @@ FROM
     UNION ALL
     WITH
         multiIf(e.currency = {currency:String}, CAST(toDecimal128(e.amount - e.tax, 6) / multiIf((e.currency IN ('bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf')), 1, (e.currency IN ('bhd', 'jod', 'kwd', 'omr', 'tnd')), 1000, 100), 'Nullable(Decimal(38, 6))'), e.day > r.until, NULL, CAST(roundBankers(toDecimal256(e.net_usd, 24) / nullIf(r.usd, 0), 6), 'Nullable(Decimal(38, 6))')) AS whole,
-        arrayJoin(if((({dimension:String} != 'product') AND (NOT mapContains({only:Map(String, Array(String))}, 'product')) AND (NOT mapContains({without:Map(String, Array(String))}, 'product'))) OR empty(e.products), [('', whole)], arrayMap((product, upto, own) -> (toString(product), CAST(((toDecimal256(whole, 6) * upto) / arraySum(e.product_net)) - ((toDecimal256(whole, 6) * (upto - own)) / arraySum(e.product_net)), 'Nullable(Decimal(38, 6))')), e.products, arrayCumSum(e.product_net), e.product_net))) AS part
+        arrayJoin(if((({dimension:String} != 'product') AND (NOT mapContains({only:Map(String, Array(String))}, 'product')) AND (NOT mapContains({without:Map(String, Array(String))}, 'product'))) OR empty(e.products) OR (arraySum(e.product_net) = 0), [('', whole)], arrayMap((product, upto, own) -> (toString(product), CAST(((toDecimal256(whole, 6) * upto) / nullIf(arraySum(e.product_net), 0)) - ((toDecimal256(whole, 6) * (upto - own)) / nullIf(arraySum(e.product_net), 0)), 'Nullable(Decimal(38, 6))')), e.products, arrayCumSum(e.product_net), e.product_net))) AS part
     SELECT
         'entry' AS what,
         e.occurred_at AS at,

@@ -121,12 +121,13 @@ FROM
 {{end}}{{if .Entries}}    {{if .Products}}WITH
         {{template "net" .}} AS whole,
         -- Parts of the net that have the proportions of product_net and add up to it: each is what all parts up to it have, less
-        -- what all before it have. An entry that names no product is one part.
+        -- what all before it have. An entry that names no product is one part, and so is one whose parts add up to nothing: its net
+        -- is nothing, too. nullIf: the quotient may be computed before if leaves it out.
         arrayJoin(if({{if .View}}{dimension:String} != 'product' AND NOT mapContains({only:Map(String, Array(String))}, 'product')
-            AND NOT mapContains({without:Map(String, Array(String))}, 'product') OR {{end}}empty(e.products), [('', whole)],
+            AND NOT mapContains({without:Map(String, Array(String))}, 'product') OR {{end}}empty(e.products) OR arraySum(e.product_net) = 0, [('', whole)],
             arrayMap((product, upto, own) -> (toString(product), CAST(
-                toDecimal256(whole, 6) * upto / arraySum(e.product_net)
-                - toDecimal256(whole, 6) * (upto - own) / arraySum(e.product_net), 'Nullable(Decimal(38, 6))')),
+                toDecimal256(whole, 6) * upto / nullIf(arraySum(e.product_net), 0)
+                - toDecimal256(whole, 6) * (upto - own) / nullIf(arraySum(e.product_net), 0), 'Nullable(Decimal(38, 6))')),
                 e.products, arrayCumSum(e.product_net), e.product_net))) AS part
     {{end}}SELECT
         'entry' AS what, e.occurred_at AS at, e.buyer AS who, {{if not .Counted}}0 AS visitor, {{end}}0 AS quantity, e.sale_id AS sale_id, e.kind AS kind,

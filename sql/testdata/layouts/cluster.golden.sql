@@ -453,3 +453,5 @@ ALTER TABLE revenue_days ON CLUSTER `main` MODIFY SETTING merge_selector_base = 
 ALTER TABLE payments_written ON CLUSTER `main` MODIFY SETTING merge_selector_base = 10
 -- 0094_comment_of_requests.sql
 ALTER TABLE deferred_names ON CLUSTER `main`
+-- 0098_parts_of_nothing.sql
+CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS

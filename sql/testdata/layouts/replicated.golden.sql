@@ -413,3 +413,5 @@ ALTER TABLE revenue_days MODIFY SETTING merge_selector_base = 10
 ALTER TABLE payments_written MODIFY SETTING merge_selector_base = 10
 -- 0094_comment_of_requests.sql
 ALTER TABLE deferred_names
+-- 0098_parts_of_nothing.sql
+CREATE OR REPLACE VIEW activity AS
