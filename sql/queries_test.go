@@ -66,7 +66,7 @@ var valuesOf = map[string]map[string]string{
 	"live_events":       summer("only", "{'affiliate':['ann','bob']}"),
 	"money_at_risk":     summer(),
 	"recurring_revenue": summer(),
-	"return_on_spend":   summer(),
+	"return_on_spend":   summer("dimension", "affiliate"),
 	"what_changed":      {"workspace": "changes", "since": "2020-01-02 00:00:00", "until": "2020-01-04 00:00:00"},
 }
 

@@ -1,8 +1,8 @@
 -- What did each channel, campaign, source or affiliate cost, and what did it bring?
 -- spend: of the table spend, for days from the day of from to the day before to; net: of attributed money of the time, without tax, refunds
 -- and disputes subtracted when they happened. roas: net for each unit of spend; cost_per_click, cost_per_customer (first sales that are
--- attributed): spend for each. NULL: nothing to divide by. Spend whose currency has no rate on its day, and money without a rate, are left
--- out, and counted. Begin and end at midnight UTC, or days of spend are compared with parts of days.
+-- attributed): spend for each. NULL: nothing to divide by, or none of the money that is divided has a rate. Spend whose currency has no
+-- rate on its day, and money without a rate, are left out, and counted. Begin and end at midnight UTC, or days of spend are compared with parts of days.
 -- @param workspace String: whose data
 -- @param livemode Bool = true: false: Stripe's test mode
 -- @param from DateTime('UTC'): begin of the time, UTC
@@ -17,19 +17,20 @@ SELECT
     sum(clicks) AS clicks,
     sum(customers) AS customers,
     sum(b.net) AS net,
-    if(spend = 0, NULL, round(net / spend, 4)) AS roas,
-    if(clicks = 0, NULL, round(spend / clicks, 4)) AS cost_per_click,
-    if(customers = 0, NULL, round(spend / customers, 4)) AS cost_per_customer,
-    sum(missing) AS without_rate
+    if(spend = 0 OR net = 0 AND sum(net_missing) > 0, NULL, round(net / spend, 4)) AS roas,
+    if(clicks = 0 OR spend = 0 AND sum(spend_missing) > 0, NULL, round(spend / clicks, 4)) AS cost_per_click,
+    if(customers = 0 OR spend = 0 AND sum(spend_missing) > 0, NULL, round(spend / customers, 4)) AS cost_per_customer,
+    sum(spend_missing + net_missing) AS without_rate
 FROM
 (
     SELECT
         a.name AS name,
         toDecimal128(0, 6) AS spent,
+        0 AS spend_missing,
         countIf(a.what = 'click') AS clicks,
         uniqExactIf(a.sale_id, a.kind = 'payment' AND a.first_sale AND a.attributed) AS customers,
         sumIf(ifNull(a.net, toDecimal128(0, 6)), a.attributed) AS net,
-        countIf(a.attributed AND a.net IS NULL) AS missing
+        countIf(a.attributed AND a.net IS NULL) AS net_missing
     FROM activity(
         workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = {dimension:String},
         only = map()::Map(String, Array(String)), without = map()::Map(String, Array(String)), currency = {currency:String}, rates = {rates:String}, stored = true
@@ -45,8 +46,8 @@ FROM
             throwIf(true, 'dimension is one of affiliate, source, campaign, channel')::String
         ),
         sum(ifNull(s.shown, toDecimal128(0, 6))),
-        0, 0, toDecimal128(0, 6),
-        countIf(s.shown IS NULL)
+        countIf(s.shown IS NULL),
+        0, 0, toDecimal128(0, 6), 0
     FROM spend_shown(
         workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, currency = {currency:String}, rates = {rates:String}
     ) AS s

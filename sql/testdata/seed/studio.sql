@@ -50,13 +50,15 @@ INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id
     ('studio', 's10', true, '2050-07-26', 'payment', 'pi_held', 'pi_held', '2050-07-26 12:00:00.000', 'c5', '', '', 'usd', 99900, 999, 999, 'usd', '', NULL, '', '', '', '', '', '', '', '', '', '', 'none', 'held', 1, [], []);
 
 -- The ad cost 30 in June and EUR 10.00 (11.00) in July; the first figure for 9 June was loaded wrongly and again. So paid_search cost 41 and brought
--- 105 by 1 click and 1 customer: 2.561 a dollar. affiliate cost 13 (ann), by 3 clicks and 2 customers (c1, c3), and brought 130 + 22 = 152.
+-- 105 by 1 click and 1 customer: 2.561 a dollar. ann cost 13, and kroner without a rate, by 2 clicks and 1 customer (c1), and brought 130. What
+-- bob cost is not known.
 INSERT INTO spend (workspace, day, affiliate_id, utm_source, utm_campaign, channel, currency, amount, loaded_at) VALUES
     ('studio', '2050-06-09', '', 'google', 'summer', 'paid_search', 'usd', 300, '2050-06-10 00:00:00.000'),
     ('studio', '2050-06-09', '', 'google', 'summer', 'paid_search', 'usd', 30, '2050-06-11 00:00:00.000'),
     ('studio', '2050-07-09', '', 'google', 'summer', 'paid_search', 'eur', 10, '2050-07-10 00:00:00.000'),
     ('studio', '2050-06-30', 'ann', '', '', 'affiliate', 'usd', 13, '2050-07-10 00:00:00.000'),
     ('studio', '2050-06-30', 'ann', '', '', '', 'nok', 13, '2050-07-10 00:00:00.000'),
+    ('studio', '2050-06-30', 'bob', '', '', '', 'nok', 13, '2050-07-10 00:00:00.000'),
     ('studio', '2050-09-01', '', 'google', 'summer', 'paid_search', 'usd', 1000, '2050-09-02 00:00:00.000');
 
 -- The kit was renamed; in test mode it is another one.
