@@ -932,10 +932,12 @@ function models(page) {
       parameters,
       extra: [menus],
       noRows: "No sale in this time.",
-      meaning: "The ledger is what is booked and paid by. Each column adds up to the same money.",
+      meaning:
+        "The ledger is what is booked and paid by. Each column of money adds up to the same. A sale counts for each name that " +
+        "took part in it, so there are more than where a sale counts for whom the ledger credits.",
       columns: [
         ...namesOf(elsewhere(page), by),
-        countColumn("sales", "Sales", "In which the name took part"),
+        countColumn("sales", "Took part in", "Sales in which the name took part, by a click or by the ledger"),
         usdColumn("ledger_usd", "Ledger"),
         usdColumn("first_usd", "First click"),
         usdColumn("last_usd", "Last click"),
