@@ -86,9 +86,11 @@ func (b *books) entry(line string) {
 		product, net, _ := strings.Cut(part, "=")
 		products, nets = append(products, "'"+product+"'"), append(nets, net)
 	}
+	// What is earned is USD, whatever the currencies of an affiliate's sales and of the payments of one sale.
+	currency := [...]string{"eur", "usd", "jpy"}[len(b.entries)%3]
 	b.entries = append(b.entries, fmt.Sprintf(`('shop', '%s', %s, true, toDate('%s'), '%s', '%[1]s', '%[5]s', '%[6]s',
-			'%[3]s', '%[7]s', '%[8]s', '%[9]s', 'eur', 1, %[10]s, [%[11]s], [%[12]s], 'booked')`, f[0], f[1], at, f[2],
-		f[3], f[4], f[6], f[7], rule, f[8], strings.Join(products, ","), strings.Join(nets, ",")))
+			'%[3]s', '%[7]s', '%[8]s', '%[9]s', '%[13]s', 1, %[10]s, [%[11]s], [%[12]s], 'booked')`, f[0], f[1], at, f[2],
+		f[3], f[4], f[6], f[7], rule, f[8], strings.Join(products, ","), strings.Join(nets, ","), currency))
 }
 
 // book inserts the entries: many cost the engine as much as one.
