@@ -1,6 +1,7 @@
 package sql
 
 import (
+	"errors"
 	"io/fs"
 	"strings"
 	"testing"
@@ -204,35 +205,60 @@ func TestStatementOfLists(t *testing.T) {
 }
 
 // The lists tell nothing that is not known for certain.
-func TestReadFirstSales(t *testing.T) {
-	const lists, listed = "lists\t1700000000000\t1\t0\t0\n", "listed\t7\t70\t100\t700\n"
+func TestLookUpFirstSales(t *testing.T) {
+	const nothing, seven, eight = "lists 1700000000000 ", "0700000000000000000000000000000A 2026-11-25",
+		"0800000000000000000000000000000A 2026-11-26"
+	const lists, listed = "lists 0 0 0 0\n", "\nlisted 7 70 100 700"
 	for _, c := range []struct {
-		name, rows   string
-		ok           bool
-		lost, gained string
+		name, first, second string
+		ok                  bool
+		lost, gained        string
 	}{
-		{"nothing written", lists, true, "", ""},
-		{"no lists, or void ones", "none\t0\t0\t0\t0\n", false, "", ""},
-		{"too much written", "lists\t1700000000000\t2001\t0\t0\n", false, "", ""},
-		{"written again", lists + "written\t7\t0\t0\t0\npayment\t7\t70\t100\t700\n" + listed, true, "", ""},
-		{"a new buyer", lists + "written\t8\t0\t0\t0\npayment\t8\t80\t100\t800\n", true, "", "800"},
-		{"a later payment", lists + "written\t8\t0\t0\t0\npayment\t8\t70\t101\t800\n" + listed, true, "", ""},
-		{"an earlier payment", lists + "written\t8\t0\t0\t0\npayment\t8\t70\t99\t800\n" + listed, true, "70", "800"},
-		{"one of the same time", lists + "written\t8\t0\t0\t0\npayment\t8\t70\t100\t800\n" + listed, false, "", ""},
-		{"of the same sale", lists + "written\t8\t0\t0\t0\npayment\t8\t70\t100\t700\n" + listed, true, "", ""},
-		{"no longer booked", lists + "written\t7\t0\t0\t0\n" + listed, false, "", ""},
-		{"another buyer", lists + "written\t7\t0\t0\t0\npayment\t7\t71\t100\t700\n" + listed, false, "", ""},
-		{"another sale", lists + "written\t7\t0\t0\t0\npayment\t7\t70\t100\t701\n" + listed, false, "", ""},
-		{"two new ones of one time", lists + "payment\t8\t80\t100\t800\npayment\t9\t80\t100\t900\n", false, "", ""},
+		{"nothing written", nothing, "", true, "", ""},
+		{"no lists", "none 0 ", "", false, "", ""},
+		{"void ones", nothing + strings.Repeat("0", 32) + " 2026-11-25", lists, false, "", ""},
+		{"too much written", nothing + strings.Repeat(seven+" ", 2001), lists, false, "", ""},
+		{"written again", nothing + seven, lists + "payment 7 70 100 700" + listed, true, "", ""},
+		{"a new buyer", nothing + eight, lists + "payment 8 80 100 800", true, "", "800"},
+		{"computed anew meanwhile", nothing + eight, "none 0 0 0 0\npayment 8 80 100 800", false, "", ""},
+		{"a later payment", nothing + eight, lists + "payment 8 70 101 800" + listed, true, "", ""},
+		{"an earlier payment", nothing + eight, lists + "payment 8 70 99 800" + listed, true, "70", "800"},
+		{"one of the same time", nothing + eight, lists + "payment 8 70 100 800" + listed, false, "", ""},
+		{"of the same sale", nothing + eight, lists + "payment 8 70 100 700" + listed, true, "", ""},
+		{"no longer booked", nothing + seven, strings.TrimSpace(lists) + listed, false, "", ""},
+		{"another buyer", nothing + seven, lists + "payment 7 71 100 700" + listed, false, "", ""},
+		{"another sale", nothing + seven, lists + "payment 7 70 100 701" + listed, false, "", ""},
+		{"two new ones of one time", nothing + seven + " " + eight,
+			lists + "payment 8 80 100 800\npayment 7 80 100 900", false, "", ""},
 	} {
-		f, ok, err := ReadFirstSales(c.rows)
+		f, ok, err := LookUpFirstSales(func(statement string) ([]string, error) {
+			if statement == listsOfFirstSales {
+				return []string{c.first}, nil
+			}
+			if !strings.Contains(statement, "computed_at = fromUnixTimestamp64Milli(1700000000000, 'UTC')") ||
+				strings.Contains(c.first, seven) != strings.Contains(statement, "unhex('0700000000000000000000000000000A')") {
+				t.Errorf("%s: asked %s", c.name, statement)
+			}
+			return strings.Split(c.second, "\n"), nil
+		})
 		if err != nil || ok != c.ok || ok && (f.LostText() != c.lost || f.GainedText() != c.gained) {
 			t.Errorf("%s: %t, lost %v, gained %v, %v", c.name, ok, f.Lost, f.Gained, err)
 		}
 	}
-	for _, bad := range []string{"lists\t1\n", "lists\t1\tx\t0\t0\n", "Code: 60. DB::Exception"} {
-		if _, ok, err := ReadFirstSales(bad); err == nil || ok {
+	for _, bad := range [][]string{
+		{"lists"}, {"lists x"}, {"lists 1 07 2026-11-25"}, {"Code: 60. DB::Exception"}, {nothing + seven},
+	} {
+		if _, ok, err := LookUpFirstSales(func(statement string) ([]string, error) {
+			if statement == listsOfFirstSales {
+				return bad[:1], nil
+			}
+			return []string{"payment 7 x"}, nil
+		}); err == nil || ok {
 			t.Errorf("%q was read", bad)
 		}
+	}
+	away := errors.New("away")
+	if _, ok, err := LookUpFirstSales(func(string) ([]string, error) { return nil, away }); !errors.Is(err, away) || ok {
+		t.Error("an error was no error")
 	}
 }

@@ -237,7 +237,7 @@ func pathsTo(t *testing.T, dsn string) []path {
 func askLarge(t *testing.T, dsn string, q sql.Question, part sql.Part, a asked, format string) string {
 	t.Helper()
 	known := sql.Known{Large: true}
-	first, ok, err := sql.ReadFirstSales(ask(t, dsn, sql.FirstSalesLookup, a.literals(q)))
+	first, ok, err := lookUpFirstSales(t, dsn, a.literals(q))
 	if ok {
 		known.FirstSales = &first
 	}
@@ -249,6 +249,12 @@ func askLarge(t *testing.T, dsn string, q sql.Question, part sql.Part, a asked, 
 		t.Fatal(err)
 	}
 	return ask(t, dsn, text+format, a.literals(q))
+}
+
+func lookUpFirstSales(t *testing.T, dsn string, values map[string]string) (sql.FirstSales, bool, error) {
+	return sql.LookUpFirstSales(func(statement string) ([]string, error) {
+		return strings.Split(strings.TrimSpace(ask(t, dsn, statement, values)), "\n"), nil
+	})
 }
 
 // listFirstSales computes first_sales as long after the last payment, and checks that the lists
@@ -266,8 +272,8 @@ func listFirstSales(t *testing.T, dsn string) {
 		if err := rollup.ComputeFirstSales(t.Context(), store, of); err != nil {
 			t.Fatal(err)
 		}
-		rows := ask(t, dsn, sql.FirstSalesLookup, map[string]string{"workspace": "w", "livemode": fmt.Sprint(livemode)})
-		if _, ok, err := sql.ReadFirstSales(rows); err != nil || !ok {
+		values := map[string]string{"workspace": "w", "livemode": fmt.Sprint(livemode)}
+		if _, ok, err := lookUpFirstSales(t, dsn, values); err != nil || !ok {
 			t.Errorf("livemode %t: the lists do not tell first sales: %v", livemode, err)
 		}
 	}

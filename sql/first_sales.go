@@ -1,6 +1,8 @@
 package sql
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -83,95 +85,153 @@ func FirstSalesDifference(f FirstSales) string {
 // looks at all payments again: they are part of its text.
 const maxWritten = 2000
 
-// FirstSalesLookup is the statement whose rows ReadFirstSales reads, as TabSeparated, with the
-// parameters workspace and livemode. A computation may have missed what was written in the five
-// minutes before it began: a row may reach another replica so much later, or be dated by a clock
-// that is so much behind. Lists of more than 36 hours ago are not read: payments_written forgets.
-// Nor are those of which not all slices are of one computation, and those of the future: the
-// server's clock was set back, and what has been written since seems to be older than they are. A
-// server that lags may have entries of which its payments_written does not say yet that they were
-// written.
-const FirstSalesLookup = `WITH
+// listsOfFirstSales is the statement that says whether the lists may be read, when they were
+// computed, and which payments were written since, each as entry and day. A computation may have
+// missed what was written in the five minutes before it began: a row may reach another replica so
+// much later, or be dated by a clock that is so much behind. Lists of more than 36 hours ago are not
+// read: payments_written forgets. Nor are those of which not all slices are of one computation, and
+// those of the future: the server's clock was set back, and what has been written since seems to be
+// older than they are. A server that lags may have entries of which its payments_written does not say
+// yet that they were written.
+const listsOfFirstSales = `SELECT concat(
+    if(count() = 16 AND min(at) = max(at) AND min(at) >= now64(3) - toIntervalHour(36)
+        AND min(at) <= now64(3) + toIntervalMinute(5) AND NOT ` + FirstSalesLag + `, 'lists', 'none'),
+    ' ', toString(toUnixTimestamp64Milli(min(at))), ' ',
     (
-        SELECT (min(at), count() = 16 AND min(at) = max(at)
-            AND min(at) >= now64(3) - toIntervalHour(36) AND min(at) <= now64(3) + toIntervalMinute(5)
-            AND NOT ` + FirstSalesLag + `)
-        FROM (SELECT max(computed_at) AS at FROM first_sales WHERE ` + ofWorkspace + ` GROUP BY slice)
-    ) AS listed,
-    (
-        SELECT (groupUniqArray(2001)(entry_id), groupUniqArray(day))
+        SELECT arrayStringConcat(groupUniqArray(2001)(concat(hex(entry_id), ' ', toString(day))), ' ')
         FROM payments_written
-        WHERE ` + ofWorkspace + ` AND listed.2 AND written_at >= listed.1 - toIntervalMinute(5)
-    ) AS written,
-    written.1 AS changed
-SELECT
-    if(listed.2 AND NOT has(changed, toFixedString('', 16)), 'lists', 'none') AS what,
-    toUInt64(toUnixTimestamp64Milli(listed.1)) AS entry, toUInt64(length(changed)) AS buyer,
-    toUInt64(0) AS paid, toUInt64(0) AS sale
-UNION ALL
-SELECT 'written', reinterpretAsUInt64(arrayJoin(changed)), 0, 0, 0
-UNION ALL
-` + paymentsWritten + `
-UNION ALL
-SELECT 'listed', listed_entry, listed_buyer, toUInt64(toUnixTimestamp64Milli(listed_at)), listed_sale
-FROM first_sales
-ARRAY JOIN entries AS listed_entry, buyers AS listed_buyer, paid_at AS listed_at, sales AS listed_sale
-WHERE ` + ofWorkspace + ` AND notEmpty(changed) AND computed_at = listed.1 AND
-    (
-        listed_entry IN (SELECT reinterpretAsUInt64(arrayJoin(changed)))
-        OR listed_buyer IN (SELECT buyer FROM (` + paymentsWritten + `))
-    )
-SETTINGS optimize_move_to_prewhere_if_final = 0`
+        WHERE ` + ofWorkspace + `
+            AND written_at >= (SELECT max(computed_at) FROM first_sales WHERE ` + ofWorkspace + `) - toIntervalMinute(5)
+    ))
+FROM (SELECT max(computed_at) AS at FROM first_sales WHERE ` + ofWorkspace + ` GROUP BY slice)`
 
 const ofWorkspace = `workspace = {workspace:String} AND livemode = {livemode:Bool}`
 
-// paymentsWritten selects what counts of the payments that were written, as they are now.
-const paymentsWritten = `SELECT
-    'payment', reinterpretAsUInt64(entry_id) AS entry, buyer,
-    toUInt64(toUnixTimestamp64Milli(occurred_at)) AS paid, sipHash64(sale_id) AS sale
-FROM revenue FINAL
-WHERE ` + ofWorkspace + ` AND has(written.2, day) AND entry_id IN (SELECT arrayJoin(changed)) AND ` + FirstSalesCount
-
-// firstPayment is a payment by which a sale may be the first of its buyer.
-type firstPayment struct{ entry, buyer, paid, sale uint64 }
-
-// ReadFirstSales reads the rows of FirstSalesLookup. ok is false where the lists do not tell: there
-// are none, too much has changed, a payment that a list has is no longer what it was, or two sales of
-// a buyer have the same time.
-func ReadFirstSales(rows string) (f FirstSales, ok bool, err error) {
-	written := make(map[uint64]bool)
+// LookUpFirstSales returns what tells the first sales of a workspace and livemode. ask sends a
+// statement with the parameters workspace and livemode, and returns its rows, each one text. ok is
+// false where the lists do not tell: there are none, too much has changed, a payment that a list has
+// is no longer what it was, or two sales of a buyer have the same time.
+//
+// What was written is text in the second statement: by a subquery in each of its branches it took
+// longer to plan than the question. Between the two the lists may be computed anew, or another server
+// be asked, so the second says again whether it has them, and does not lag.
+func LookUpFirstSales(ask func(statement string) (rows []string, err error)) (f FirstSales, ok bool, err error) {
+	rows, err := ask(listsOfFirstSales)
+	if err != nil {
+		return FirstSales{}, false, err
+	}
+	f, changed, ok, err := readLists(rows)
+	if err != nil || !ok || len(changed) == 0 {
+		return f, ok && err == nil, err
+	}
+	if rows, err = ask(f.written(changed)); err != nil {
+		return FirstSales{}, false, err
+	}
 	var payments, listed []firstPayment
-	for line := range strings.Lines(rows) {
-		what, row, err := readFirstPayment(strings.TrimSuffix(line, "\n"))
+	ok = false
+	for _, row := range rows {
+		what, p, err := readFirstPayment(row)
 		if err != nil {
-			return FirstSales{}, false, fmt.Errorf("read which sales are first ones: %w", err)
+			return FirstSales{}, false, err
 		}
 		switch what {
 		case "lists":
-			ok = row.buyer <= maxWritten
-			f.ComputedAt = int64(row.entry) //nolint:gosec // a time in milliseconds
-		case "written":
-			written[row.entry] = true
+			ok = true
 		case "payment":
-			payments = append(payments, row)
+			payments = append(payments, p)
 		case "listed":
-			listed = append(listed, row)
+			listed = append(listed, p)
 		}
+	}
+	written := make(map[uint64]bool)
+	for _, c := range changed {
+		written[c.hash()] = true
 	}
 	return f, ok && f.add(written, payments, listed), nil
 }
 
-func readFirstPayment(line string) (what string, p firstPayment, err error) {
-	cells := strings.Split(line, "\t")
-	if len(cells) != 5 {
-		return "", p, errors.New("a row does not have five columns")
+// change is a payment that was written since the lists were computed.
+type change struct {
+	entry [16]byte
+	day   string
+}
+
+// hash is how first_sales names the entry.
+func (c change) hash() uint64 { return binary.LittleEndian.Uint64(c.entry[:8]) }
+
+var errFirstSales = errors.New("look up first sales: an answer is not what was asked for")
+
+// readLists reads the row of listsOfFirstSales.
+func readLists(rows []string) (f FirstSales, changed []change, ok bool, err error) {
+	if len(rows) != 1 {
+		return FirstSales{}, nil, false, errFirstSales
+	}
+	words := strings.Fields(rows[0])
+	if len(words) < 2 || len(words)%2 != 0 {
+		return FirstSales{}, nil, false, errFirstSales
+	}
+	if f.ComputedAt, err = strconv.ParseInt(words[1], 10, 64); err != nil {
+		return FirstSales{}, nil, false, fmt.Errorf("%w: %w", errFirstSales, err)
+	}
+	ok = words[0] == "lists" && len(words)/2-1 <= maxWritten
+	for pair := range slices.Chunk(words[2:], 2) {
+		c := change{day: pair[1]}
+		if n, err := hex.Decode(c.entry[:], []byte(pair[0])); err != nil || n != len(c.entry) {
+			return FirstSales{}, nil, false, errFirstSales
+		}
+		if c.entry == [16]byte{} {
+			ok = false // VoidFirstSales
+		}
+		changed = append(changed, c)
+	}
+	return f, changed, ok, nil
+}
+
+// written returns the statement that reads the payments which were written, as they are now, and what
+// the lists have of them and of their buyers.
+func (f *FirstSales) written(changed []change) string {
+	var entries, hashes, days []string
+	for _, c := range changed {
+		entries = append(entries, fmt.Sprintf("unhex('%X')", c.entry))
+		hashes = append(hashes, strconv.FormatUint(c.hash(), 10))
+		days = append(days, "'"+c.day+"'")
+	}
+	slices.Sort(days)
+	payments := `
+FROM revenue FINAL
+WHERE ` + ofWorkspace + ` AND day IN (` + strings.Join(slices.Compact(days), ", ") + `)
+    AND entry_id IN (` + strings.Join(entries, ", ") + `) AND ` + FirstSalesCount
+	lists := fmt.Sprintf("%s AND computed_at = fromUnixTimestamp64Milli(%d, 'UTC')", ofWorkspace, f.ComputedAt)
+	return `SELECT if(uniqExact(slice) = 16 AND NOT ` + FirstSalesLag + `, 'lists 0 0 0 0', 'none 0 0 0 0')
+FROM first_sales
+WHERE ` + lists + `
+UNION ALL
+SELECT concat('payment ', toString(reinterpretAsUInt64(entry_id)), ' ', toString(buyer), ' ',
+    toString(toUInt64(toUnixTimestamp64Milli(occurred_at))), ' ', toString(sipHash64(sale_id)))` + payments + `
+UNION ALL
+SELECT concat('listed ', toString(listed_entry), ' ', toString(listed_buyer), ' ',
+    toString(toUInt64(toUnixTimestamp64Milli(listed_at))), ' ', toString(listed_sale))
+FROM first_sales
+ARRAY JOIN entries AS listed_entry, buyers AS listed_buyer, paid_at AS listed_at, sales AS listed_sale
+WHERE ` + lists + `
+    AND (listed_entry IN (` + strings.Join(hashes, ", ") + `) OR listed_buyer IN (SELECT buyer` + payments + `))
+SETTINGS optimize_move_to_prewhere_if_final = 0`
+}
+
+// firstPayment is a payment by which a sale may be the first of its buyer.
+type firstPayment struct{ entry, buyer, paid, sale uint64 }
+
+func readFirstPayment(row string) (what string, p firstPayment, err error) {
+	words := strings.Fields(row)
+	if len(words) != 5 {
+		return "", p, errFirstSales
 	}
 	for i, into := range []*uint64{&p.entry, &p.buyer, &p.paid, &p.sale} {
-		if *into, err = strconv.ParseUint(cells[i+1], 10, 64); err != nil {
-			return "", p, err
+		if *into, err = strconv.ParseUint(words[i+1], 10, 64); err != nil {
+			return "", p, fmt.Errorf("%w: %w", errFirstSales, err)
 		}
 	}
-	return cells[0], p, nil
+	return words[0], p, nil
 }
 
 // add adds to the lists what has been written since, and reports whether they tell the first sales

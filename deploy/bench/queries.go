@@ -331,12 +331,11 @@ func asDashboard(ctx context.Context, base string, question sql.Question, worksp
 	part := func(ctx context.Context, part sql.Part, format string) (string, error) {
 		known := sql.Known{Large: workspace == "largest"}
 		if known.Large && part != sql.Clicks && question.NeedsFirstSales() {
-			rows, err := ask(ctx, base, sql.FirstSalesLookup+"\nFORMAT TSV",
-				url.Values{"param_workspace": {workspace}, "param_livemode": {values["livemode"]}})
-			if err != nil {
-				return "", err
-			}
-			first, ok, err := sql.ReadFirstSales(rows)
+			first, ok, err := sql.LookUpFirstSales(func(statement string) ([]string, error) {
+				rows, err := ask(ctx, base, statement+"\nFORMAT TSV",
+					url.Values{"param_workspace": {workspace}, "param_livemode": {values["livemode"]}})
+				return strings.Split(strings.TrimSuffix(rows, "\n"), "\n"), err
+			})
 			if err != nil {
 				return "", err
 			}

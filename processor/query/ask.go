@@ -309,9 +309,6 @@ func (a *Asker) sendText(ctx context.Context, q sql.Question, part sql.Part, val
 	format, text string,
 ) ([]byte, error) {
 	query := url.Values{"default_format": {format}, "log_comment": {"tributary question " + q.Name}}
-	if len(text) > 200<<10 { // ClickHouse takes 256 KiB; what parts answered may be more
-		query.Set("max_query_size", strconv.Itoa(len(text)+1))
-	}
 	if part != sql.Whole {
 		query.Set("max_result_bytes", strconv.Itoa(maxPartBytes))
 	}
@@ -363,12 +360,16 @@ func ifSilent(err error) error {
 // must be read. It is looked up for each question: what was written a moment ago is in the answer. An
 // error is errSilent.
 func (a *Asker) firstSales(ctx context.Context, values map[string]string) (*sql.FirstSales, error) {
-	rows, err := a.lookUp(ctx, "first sales",
-		map[string]string{"workspace": values["workspace"], "livemode": values["livemode"]}, sql.FirstSalesLookup)
-	if err != nil {
-		return nil, ifSilent(err) // all payments tell as much
+	var sent error
+	f, ok, err := sql.LookUpFirstSales(func(statement string) ([]string, error) {
+		var rows string
+		rows, sent = a.lookUp(ctx, "first sales",
+			map[string]string{"workspace": values["workspace"], "livemode": values["livemode"]}, statement)
+		return strings.Split(strings.TrimSuffix(rows, "\n"), "\n"), sent
+	})
+	if sent != nil {
+		return nil, ifSilent(sent) // all payments tell as much
 	}
-	f, ok, err := sql.ReadFirstSales(rows)
 	if err != nil {
 		a.log.Warn("cannot read the lists of first sales; all payments are read", "error", err)
 	}
@@ -409,6 +410,9 @@ func (a *Asker) post(ctx context.Context, statement url.Values, text string) (*h
 	}
 	for name, value := range settings {
 		query.Set(name, value)
+	}
+	if len(text) > 200<<10 { // ClickHouse takes 256 KiB; what parts answered and what payments were written may be more
+		query.Set("max_query_size", strconv.Itoa(len(text)+1))
 	}
 	query.Set(maxExecutionTime, strconv.Itoa(int(a.timeout/time.Second)))
 	maps.Copy(query, statement)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
@@ -144,18 +143,15 @@ func FirstSalesDifferences(ctx context.Context, s *clickhouse.Store) (map[Ledger
 
 func (l Ledger) difference(ctx context.Context, s *clickhouse.Store) (count uint64, err error) {
 	ctx = l.named(ctx, nil)
-	var text strings.Builder
-	err = s.Each(ctx, func(rows driver.Rows) error {
-		var what string
-		var entry, buyer, paid, sale uint64
-		err := rows.Scan(&what, &entry, &buyer, &paid, &sale)
-		fmt.Fprintf(&text, "%s\t%d\t%d\t%d\t%d\n", what, entry, buyer, paid, sale)
-		return err
-	}, sql.FirstSalesLookup)
-	if err != nil {
-		return 0, err
-	}
-	first, ok, err := sql.ReadFirstSales(text.String())
+	first, ok, err := sql.LookUpFirstSales(func(statement string) (list []string, err error) {
+		err = s.Each(ctx, func(rows driver.Rows) error {
+			var row string
+			err := rows.Scan(&row)
+			list = append(list, row)
+			return err
+		}, statement)
+		return list, err
+	})
 	if err != nil || !ok {
 		return 0, err
 	}

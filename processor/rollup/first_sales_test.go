@@ -129,6 +129,11 @@ func (p *payments) ask(statement string) string {
 	return string(body)
 }
 
+// lookUp returns the rows of a statement of LookUpFirstSales.
+func (p *payments) lookUp(statement string) ([]string, error) {
+	return strings.Split(strings.TrimSuffix(p.ask(statement), "\n"), "\n"), nil
+}
+
 var asked = map[string]string{
 	"workspace": "shop", "livemode": "true", "from": "2026-03-01 00:00:00", "to": "2026-03-05 00:00:00", "unit": "hour",
 	"timezone": "UTC", "only": "{}", "without": "{}", "currency": "usd", "rates": "",
@@ -142,7 +147,7 @@ func (p *payments) same(when string) bool {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	first, ok, err := sql.ReadFirstSales(p.ask(sql.FirstSalesLookup))
+	first, ok, err := sql.LookUpFirstSales(p.lookUp)
 	if err != nil {
 		p.t.Fatal(err)
 	}

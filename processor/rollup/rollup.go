@@ -8,7 +8,7 @@
 // makes them faster and never different.
 //
 // In the same way payments_written has what was written to the ledger since first_sales was
-// computed, and a question adds it (sql.FirstSalesLookup).
+// computed, and a question adds it (sql.LookUpFirstSales).
 package rollup
 
 import (
