@@ -128,7 +128,7 @@ type Known struct {
 	// Large says that it has many buyers and leads, so that choosing among them first takes less time
 	// than it costs to plan.
 	Large bool
-	// FirstSales is what FirstSalesLookup says of the workspace and livemode that are asked for; nil:
+	// FirstSales is what LookUpFirstSales says of the workspace and livemode that are asked for; nil:
 	// unknown.
 	FirstSales *FirstSales
 }
@@ -154,6 +154,9 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 			q.Text = strings.TrimSuffix(q.Text, "\n") + ", max_threads = 1"
 		}
 	}
+	if of.Large {
+		q.Text = uniqueText.ReplaceAllString(q.Text, "uniqExactIf(reinterpretAsUInt128(sipHash128($1)),")
+	}
 	call := activityCall.FindStringSubmatchIndex(q.Text)
 	if call == nil {
 		if narrow(values, of.Large) {
@@ -171,7 +174,7 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 	}
 	a.FirstSales = of.FirstSales
 	if narrow(values, of.Large) {
-		a.Narrow, a.People = true, chosenLeads(a.People)
+		a.Narrow, a.People = true, chosenLeads(a.People, "vouched")
 	}
 	before, after := q.Text[:call[0]], q.Text[call[1]:]
 	entries := entriesOnly.MatchString(after)
@@ -191,6 +194,10 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 	}
 	return before + "(\n" + text + "\n)" + after, nil
 }
+
+// uniqueText is how a question counts sales and buyers. uniqExact counts texts by sipHash128, too, but
+// numbers take it less time.
+var uniqueText = regexp.MustCompile(`\buniqExactIf\(((?:\w\.)?(?:sale_id|who)),`)
 
 // activityOf returns what a question with these arguments and values needs of activity, and reports
 // whether it can be written: what is not known here is left to the view.
@@ -267,9 +274,9 @@ func wholeDays(values map[string]string) bool {
 	return strings.HasSuffix(values["from"], " 00:00:00") && strings.HasSuffix(values["to"], " 00:00:00")
 }
 
-// chosenLeads returns the text of people or public_leads for those who were reported in the time:
-// who became a lead in it was reported then. All reports of them are read.
-func chosenLeads(view string) string {
+// chosenLeads returns the text of people or public_leads for those who have one of these reports in
+// the time: who became a lead in it has. All reports of them are read.
+func chosenLeads(view, reports string) string {
 	return strings.Replace(view, "FROM leads_attributed AS l\nFINAL\n", `FROM
 (
     SELECT *
@@ -278,7 +285,7 @@ func chosenLeads(view string) string {
     (
         SELECT person
         FROM leads_attributed
-        WHERE workspace = {workspace:String}
+        WHERE workspace = {workspace:String} AND `+reports+`
             AND occurred_at >= {from:DateTime('UTC')} AND occurred_at < {to:DateTime('UTC')}
     )
 ) AS l
@@ -290,7 +297,9 @@ var leadViews = regexp.MustCompile(`\bFROM (people|public_leads)\b`)
 // withChosenLeads returns a question's text with chosenLeads in the place of these views.
 func withChosenLeads(text string) string {
 	return leadViews.ReplaceAllStringFunc(text, func(use string) string {
-		return "FROM " + chosenLeads(viewText(strings.TrimPrefix(use, "FROM ")))
+		name := strings.TrimPrefix(use, "FROM ")
+		reports := map[string]string{"people": "vouched", "public_leads": "NOT vouched"}[name]
+		return "FROM " + chosenLeads(viewText(name), reports)
 	})
 }
 

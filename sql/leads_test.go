@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"tributary/sql"
 	"tributary/sql/sqltest"
 )
 
@@ -46,5 +47,17 @@ func TestFirstReports(t *testing.T) {
 				t.Fatalf("%s:\n%s\nwant\n%s", c.view, got, want)
 			}
 		}
+	}
+	// Of a large workspace only persons with such a report in the time are read, and all reports of theirs.
+	q := question(t, "totals")
+	values := parameters(q)
+	values["workspace"], values["from"], values["to"] = "w", "1970-01-01 00:00:00", "1970-01-02 00:00:00"
+	text, err := q.Statement(values, sql.Known{Large: true})
+	if err != nil || !strings.Contains(text, "identity(person) IN") {
+		t.Fatalf("%v, not chosen: %s", err, text)
+	}
+	if got, want := ask(t, dsn, text, values), ask(t, dsn, q.Text, values); got != want ||
+		strings.Contains(want, "\t0\t0\t0\t0\t0\t0\t") {
+		t.Errorf("leads of chosen persons: %s, want %s", got, want)
 	}
 }
