@@ -453,5 +453,7 @@ ALTER TABLE revenue_days ON CLUSTER `main` MODIFY SETTING merge_selector_base = 
 ALTER TABLE payments_written ON CLUSTER `main` MODIFY SETTING merge_selector_base = 10
 -- 0094_comment_of_requests.sql
 ALTER TABLE deferred_names ON CLUSTER `main`
+-- 0095_texts_in_one_stream.sql
+ALTER TABLE clicks_local ON CLUSTER `main` MODIFY SETTING string_serialization_version = 'single_stream'
 -- 0098_parts_of_nothing.sql
 CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS

@@ -413,5 +413,7 @@ ALTER TABLE revenue_days MODIFY SETTING merge_selector_base = 10
 ALTER TABLE payments_written MODIFY SETTING merge_selector_base = 10
 -- 0094_comment_of_requests.sql
 ALTER TABLE deferred_names
+-- 0095_texts_in_one_stream.sql
+ALTER TABLE clicks MODIFY SETTING string_serialization_version = 'single_stream'
 -- 0098_parts_of_nothing.sql
 CREATE OR REPLACE VIEW activity AS
