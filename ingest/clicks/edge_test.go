@@ -265,6 +265,11 @@ func TestPixel(t *testing.T) {
 	if c := e.nextClick(); c.Url != "https://page.example/x" {
 		t.Errorf("url %q, want the page that shows the pixel", c.Url)
 	}
+	at := time.Now().In(time.FixedZone("", 7200)).Add(-time.Hour)
+	e.want(e.do("GET", "/v1/click.gif?link_id=l&event_time="+at.Format(time.RFC3339), ""), 200, "") // its + as it is
+	if c := e.nextClick(); c.ClickedAt != at.Unix()*1000 {
+		t.Errorf("clicked at %d, want %d", c.ClickedAt, at.Unix()*1000)
+	}
 	e.want(e.do("HEAD", "/v1/click.gif?url=https%3A%2F%2Fa.example%2F", ""), 200, "")
 	e.nothing() // mail scanners and link checkers
 }

@@ -156,6 +156,9 @@ func (e *event) parseQuery(j *scanner, args *fasthttp.Args) *fault {
 	j.reset(nil)
 	for k, v := range args.All() {
 		name, value := b2s(k), clean(b2s(v))
+		if n := len(value) - len("+02:00"); name == "event_time" && n > len("2026-11-20") && value[n] == ' ' {
+			value = value[:n] + "+" + value[n+1:] // a plus sign that nobody has encoded is a space
+		}
 		if name != "properties" {
 			e.set(name, value, true)
 			continue
