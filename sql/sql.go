@@ -30,7 +30,7 @@ var queries embed.FS
 // LedgerRules is the number of the rules by which this program books the ledger. Entries of other
 // rules cannot stand beside its own: their versions are not comparable. Migrate notes it for a
 // ledger that is empty; a rebuild notes it for one that it made anew. At most 63 (ledger.Version).
-const LedgerRules = 16
+const LedgerRules = 17
 
 // VersionTable is the table in which a database keeps the numbers of the migrations that it has
 // seen. Migrate creates it.

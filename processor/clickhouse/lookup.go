@@ -77,7 +77,8 @@ func (s *Store) Facts(ctx context.Context, workspace string, objects []string) (
 	rows, err := Lookup(ctx, s, "facts", objects, func(chunk []string) (string, []any) {
 		keys, argument := list(chunk)
 		return `SELECT object_id, kind, source, event_id, account, livemode, event_created, received_at, occurred_at,
-parent_id, invoice_id, transaction_id, settled, currency, amount, tax, shipping, discount, total, due, captured,
+parent_id, invoice_id, transaction_id, settled, currency, amount, tax, shipping, discount, total, due, noted,
+captured,
 customer_id, external_customer_id, subscription_id, billing_reason, line_ids, line_products, line_net
 FROM facts FINAL WHERE workspace = ? AND object_id IN (` + keys + `)
 ORDER BY object_id, kind, source, event_id, transaction_id` + sorted, []any{workspace, argument}
@@ -86,7 +87,7 @@ ORDER BY object_id, kind, source, event_id, transaction_id` + sorted, []any{work
 		var net []int64
 		err := rows.Scan(&f.ObjectID, &f.Kind, &f.Source, &f.EventID, &f.Account, &f.Livemode, &f.CreatedAt,
 			&f.ReceivedAt, &f.OccurredAt, &f.ParentID, &f.InvoiceID, &f.TransactionID, &f.Certain, &f.Currency,
-			&f.Amount, &f.Tax, &f.Shipping, &f.Discount, &f.Total, &f.Due, &f.Captured,
+			&f.Amount, &f.Tax, &f.Shipping, &f.Discount, &f.Total, &f.Due, &f.Noted, &f.Captured,
 			&f.CustomerID, &f.ExternalID, &f.SubscriptionID, &f.BillingReason, &ids, &products, &net)
 		for n := range ids {
 			f.Lines = append(f.Lines, stripe.Line{ID: ids[n], Product: products[n], Net: net[n]})

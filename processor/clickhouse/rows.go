@@ -68,6 +68,7 @@ var factColumns = []nativeColumn[FactRow]{
 	amount("discount", func(r *FactRow) int64 { return r.Discount }),
 	amount("total", func(r *FactRow) int64 { return r.Total }),
 	amount("due", func(r *FactRow) int64 { return r.Due }),
+	amount("noted", func(r *FactRow) int64 { return r.Noted }),
 	amount("captured", func(r *FactRow) int64 { return r.Captured }),
 	text("customer_id", func(r *FactRow) string { return r.CustomerID }),
 	text("external_customer_id", func(r *FactRow) string { return r.ExternalID }),

@@ -44,9 +44,10 @@ func (g *group) applyNotes() {
 	}
 }
 
-// forgetVoided drops credit notes that were voided, as no event but their invoice says: it asked
-// later for exactly what the others leave. A note is voided to issue another, so of several ways the
-// later ones stand. Where a balance of the customer's has a part in what is asked for, nothing follows.
+// forgetVoided drops credit notes that were voided, as no event but their invoice says: it said later
+// how much the notes that stand took off. Of an invoice that does not say that, what it asks for must be
+// exactly what the others leave; where a balance of the customer's has a part in that, nothing follows. A
+// note is voided to issue another, so of several ways the later ones stand.
 func (i *invoice) forgetVoided() {
 	if len(i.credited) == 0 || i.due == stripe.UnknownAmount || i.terms == nil || i.terms.Source != stripe.FromInvoice {
 		return
@@ -56,8 +57,12 @@ func (i *invoice) forgetVoided() {
 	if n > 8 || !slices.ContainsFunc(i.credited, before) {
 		return
 	}
+	noted := i.noted
+	if noted == stripe.UnknownAmount {
+		noted = i.terms.Total - i.due
+	}
 	for voided := range 1 << n { // a bit for each
-		left := i.terms.Total
+		left, says := noted, true
 		var standing []*stripe.Fact
 		for k, f := range i.credited {
 			switch known := before(f); {
@@ -67,10 +72,10 @@ func (i *invoice) forgetVoided() {
 					left -= f.Amount
 				}
 			case !known:
-				left = stripe.UnknownAmount // its invoice says nothing of it
+				says = false // its invoice says nothing of it
 			}
 		}
-		if left == i.due {
+		if says && left == 0 {
 			i.credited = standing
 			return
 		}

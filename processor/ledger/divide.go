@@ -133,6 +133,9 @@ func (i *invoice) divide() {
 	if i.due != stripe.UnknownAmount {
 		due = min(due, i.due)
 	}
+	if i.noted != stripe.UnknownAmount { // also by notes that no event reports
+		due = min(due, max(0, total-i.noted))
+	}
 	type part struct {
 		p      *payment
 		at     time.Time

@@ -181,7 +181,7 @@ func (g *group) payment(id string) *payment {
 func (g *group) invoice(id string) *invoice {
 	i := g.invoices[id]
 	if i == nil {
-		i = &invoice{id: id, due: stripe.UnknownAmount, group: g}
+		i = &invoice{id: id, due: stripe.UnknownAmount, noted: stripe.UnknownAmount, group: g}
 		g.invoices[id] = i
 	}
 	return i

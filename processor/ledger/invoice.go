@@ -24,6 +24,7 @@ type invoice struct {
 	paid      int64          // all that is said to be paid, what was overpaid included
 	kept      int64          // of that, what was not taken off it since
 	due       int64          // what it asks for, by the last event; UnknownAmount: no event says
+	noted     int64          // what credit notes took off before, by that event; UnknownAmount: it does not say
 	dueAt     time.Time      // of that event
 	remainder int64          // of it that no payment explains
 	parts     map[*payment]share
@@ -59,7 +60,8 @@ func (i *invoice) read() {
 		}
 		if f.Source == stripe.FromInvoice && f.Due != stripe.UnknownAmount &&
 			(i.due == stripe.UnknownAmount || f.CreatedAt.After(i.dueAt) || f.CreatedAt.Equal(i.dueAt) && f.Due < i.due) {
-			i.due, i.dueAt = f.Due, f.CreatedAt // credit notes lessen it until it is paid, if they are not voided
+			// Credit notes lessen it until it is paid, if they are not voided.
+			i.due, i.noted, i.dueAt = f.Due, f.Noted, f.CreatedAt
 		}
 	}
 }

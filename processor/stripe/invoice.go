@@ -65,7 +65,7 @@ func readInvoice(ev *event, in object) {
 func (o object) terms(ev *event, id, customer, subscription string, keys []key) Fact {
 	f := Fact{
 		ObjectID: id, Kind: Payment, Source: FromInvoice, OccurredAt: ev.created,
-		Total: o.integer("total"), Due: UnknownAmount,
+		Total: o.integer("total"), Due: UnknownAmount, Noted: UnknownAmount,
 		CustomerID: customer, ExternalID: external(keys), SubscriptionID: subscription,
 		BillingReason: o.text("billing_reason"),
 	}
@@ -75,6 +75,9 @@ func (o object) terms(ev *event, id, customer, subscription string, keys []key) 
 	}
 	if due, known := o.number("amount_due"); known {
 		f.Due = due
+	}
+	if noted, known := o.number("pre_payment_credit_notes_amount"); known {
+		f.Noted = noted
 	}
 	if ship := o.child("shipping_cost"); ship.present() {
 		f.Shipping = ship.integer("amount_total")

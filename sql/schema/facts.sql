@@ -21,6 +21,7 @@ CREATE TABLE facts
     `discount` Int64 COMMENT 'Minor units, signed, not contained in amount',
     `total` Int64 COMMENT 'Minor units: what an invoice was issued for, what an unpaid session asks for, what a payment intent asks for that states its tax, or what a credit note gives back (tax, shipping and discount are of that), or what was authorised of a charge',
     `due` Int64 DEFAULT -1 COMMENT 'Minor units: what an invoice asks for, its total less what the customer\'s balance pays and credit notes took off before it was paid, and more where the customer owed from before. -1: not told; 0 of any other object',
+    `noted` Int64 DEFAULT -1 COMMENT 'Minor units: how much credit notes that stand took off what an invoice asks for, before it was paid. -1: not told; 0 of any other object',
     `captured` Int64 COMMENT 'Minor units: how much of an authorised charge was captured; -1: the event does not say',
     `customer_id` String COMMENT 'cus_…; empty for a guest',
     `external_customer_id` String COMMENT 'The buyer\'s id in the seller\'s database, where this event named it',

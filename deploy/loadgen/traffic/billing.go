@@ -7,8 +7,8 @@ import "time"
 // name.
 
 // payCredited lets credit notes take off a part of an invoice before it is paid. Some are voided
-// before that, so that all is due again, and some invoices are paid in part before. One of a paid
-// invoice credits the customer's balance, which pays for a part of the next.
+// before that, so that all is due again, and some invoices are paid in part before. Some customers
+// owed from before, or had a balance that pays a part. A note of a paid invoice credits the customer's balance, which pays for a part of the next.
 // https://docs.stripe.com/invoicing/dashboard/credit-notes
 func (s *buyer) payCredited(t *trace, at time.Time) {
 	w := s.w
@@ -27,11 +27,15 @@ func (s *buyer) payCredited(t *trace, at time.Time) {
 			p.noted, p.notedTax = p.noted+quarter, p.notedTax+taxes[n]
 		}
 	}
+	if n := r.IntN(3); n == 1 || n == 2 && !first {
+		s.credit = []int64{0, -quarter, quarter}[n] // as much as a note, so that what is due does not tell the two apart
+	}
+	p = s.withCredit(p)
 	whole := p // as it was issued
-	whole.noted, whole.notedTax, whole.due = 0, 0, p.total
+	whole.noted, whole.notedTax, whole.due = 0, 0, p.paid
 	s.event("invoice.finalized", at.Add(-time.Second), s.openInvoice(whole, "open"), nil)
 	s.deliver()
-	p.due = p.total - p.noted
+	p.due = p.paid - p.noted
 	if first {
 		p.intent, p.charge, p.paid = w.id("pi"), w.id("ch"), quarter
 		s.payPart(p, false)

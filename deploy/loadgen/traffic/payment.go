@@ -223,12 +223,13 @@ func (p payment) part(of, total int64) int64 {
 	return by(p.earlier+p.paid) - by(p.earlier)
 }
 
-// priced is how much of the total its payments pay: what is left of it by the customer's balance.
+// priced is how much of the total its payments pay: what is left of it by credit notes and by the
+// customer's balance.
 func (p payment) priced() int64 {
 	if p.invoice == "" || p.other != "" {
 		return p.total
 	}
-	return min(p.total, cmp.Or(p.due, p.paid))
+	return min(p.total-p.noted, cmp.Or(p.due, p.paid))
 }
 
 // move adds what all movements of one buyer share.

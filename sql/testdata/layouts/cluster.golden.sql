@@ -457,3 +457,5 @@ ALTER TABLE deferred_names ON CLUSTER `main`
 ALTER TABLE clicks_local ON CLUSTER `main` MODIFY SETTING string_serialization_version = 'single_stream'
 -- 0098_parts_of_nothing.sql
 CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS
+-- 0103_credit_notes_of_invoices.sql
+ALTER TABLE facts

@@ -417,3 +417,5 @@ ALTER TABLE deferred_names
 ALTER TABLE clicks MODIFY SETTING string_serialization_version = 'single_stream'
 -- 0098_parts_of_nothing.sql
 CREATE OR REPLACE VIEW activity AS
+-- 0103_credit_notes_of_invoices.sql
+ALTER TABLE facts
