@@ -208,7 +208,7 @@ func readInvoicePayment(ev *event, p object) {
 }
 
 // readDetached reads invoice_payment.detached: the payment intent is free to pay another invoice,
-// and what it moved stays with the seller.
+// and what it moved stays with the seller. The event may be all that is known of that payment.
 // https://docs.stripe.com/changelog/clover/2026-01-28/detach-payment-from-invoice
 func readDetached(ev *event, p object) {
 	id, invoice := p.mustText("id"), p.id("invoice")
@@ -222,6 +222,9 @@ func readDetached(ev *event, p object) {
 		ObjectID: id, Kind: Detached, Source: FromInvoicePayment, OccurredAt: ev.created, ParentID: intent,
 		InvoiceID: invoice, Certain: true, Currency: p.mustCurrency("currency"), Amount: p.amount("amount_paid"),
 	})
+	if intent != "" {
+		ev.paidOf(p, invoice, intent)
+	}
 }
 
 // invoicePayment reads one payment of an invoice, as its own event or a list in the invoice has it.
@@ -245,10 +248,17 @@ func (ev *event) invoicePayment(p object, invoice, source string) {
 	if id == "" || p.get("amount_paid") == nil || status != "" && status != "paid" {
 		return
 	}
+	if ev.paidOf(p, invoice, cmp.Or(intent, charge)) {
+		ev.name(identity.Object, id, identity.Object, invoice, source)
+	}
+}
+
+// paidOf adds what a payment paid of an invoice, as an invoice payment says, and reports whether that
+// is anything.
+func (ev *event) paidOf(p object, invoice, payment string) bool {
 	f := Fact{
-		ObjectID: id, Kind: Payment, Source: FromInvoicePayment, OccurredAt: ev.created, ParentID: cmp.Or(intent, charge),
-		InvoiceID: invoice,
-		Certain:   true, Currency: p.text("currency"), Amount: p.amount("amount_paid"),
+		ObjectID: p.text("id"), Kind: Payment, Source: FromInvoicePayment, OccurredAt: ev.created, ParentID: payment,
+		InvoiceID: invoice, Certain: true, Currency: p.text("currency"), Amount: p.amount("amount_paid"),
 	}
 	if asked := p.integer("amount_requested"); asked == 0 || f.Amount <= asked {
 		f.Amount += p.amount("amount_overpaid")
@@ -257,9 +267,9 @@ func (ev *event) invoicePayment(p object, invoice, source string) {
 		f.OccurredAt = at
 	}
 	if f.Amount == 0 {
-		return
+		return false
 	}
 	f.Currency = p.mustCurrency("currency")
-	ev.name(identity.Object, id, identity.Object, invoice, source)
 	ev.money(f)
+	return true
 }
