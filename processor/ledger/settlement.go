@@ -20,9 +20,12 @@ const ratePlaces = 18
 
 // settlement finds what Stripe's balance was really moved by in USD for one movement: what it
 // settled wins over any published rate (https://docs.stripe.com/api/balance_transactions/object:
-// amount and currency are the balance's). A payment has one where
-// its charge is known, and is the only one that did not fail.
-func (b *books) settlement(e *Entry) *stripe.Fact {
+// amount and currency are the balance's), and the first fact that says so; nil if none does. A payment
+// has one where its charge is known, and is the only one that did not fail.
+//
+// An export lists each transaction, and several may be of one movement: each capture is one, and so is
+// the release of what was not captured. An event holds one, which may be the last of them.
+func (b *books) settlement(e *Entry) (amount int64, first *stripe.Fact) {
 	for _, g := range b.groups {
 		objects := []string{e.ObjectID}
 		if e.Kind == stripe.Payment {
@@ -37,26 +40,33 @@ func (b *books) settlement(e *Entry) *stripe.Fact {
 			case e.charge != "":
 				objects = []string{e.charge}
 			case len(p.charges) != 1 || len(p.tried) > 0:
-				return nil
+				return 0, nil
 			default:
 				objects = append(slices.Clone(p.charges), p.id)
 			}
 		}
-		var found *stripe.Fact
+		var listed []*stripe.Fact // by an export
+		var held *stripe.Fact     // by an event
 		for _, id := range objects {
 			for _, f := range g.settled[id] {
-				if f.Kind == stripe.SettlementOf(e.Kind) && f.Currency == "usd" &&
-					(f.TransactionID == "" || f.TransactionID == e.transaction) &&
-					(found == nil || compareFacts(f, found) < 0) {
-					found = f
+				switch {
+				case f.Kind != stripe.SettlementOf(e.Kind) || f.Currency != "usd":
+				case f.TransactionID != "" && f.TransactionID != e.transaction:
+				case strings.HasPrefix(f.EventID, "txn_"):
+					listed, amount = append(listed, f), amount+f.Amount
+				case held == nil || compareFacts(f, held) < 0:
+					held = f
 				}
 			}
 		}
-		if found != nil {
-			return found
+		switch {
+		case len(listed) > 0:
+			return amount, slices.MinFunc(listed, compareFacts)
+		case held != nil:
+			return held.Amount, held
 		}
 	}
-	return nil
+	return 0, nil
 }
 
 // stripesRate returns the rate that Stripe's settlement implies, USD per major unit. It is exact to
@@ -65,11 +75,11 @@ func (b *books) stripesRate(e *Entry, exponent int, published *fx.Quote) (fx.Quo
 	if e.Currency == "usd" || e.Amount == 0 {
 		return fx.Quote{}, false
 	}
-	f := b.settlement(e)
-	if f == nil || (f.Amount < 0) != (e.Amount < 0) {
+	amount, f := b.settlement(e)
+	if f == nil || (amount < 0) != (e.Amount < 0) {
 		return fx.Quote{}, false
 	}
-	settled, moved := decimal.New(f.Amount, -2), decimal.New(e.Amount, -int32(exponent))
+	settled, moved := decimal.New(amount, -2), decimal.New(e.Amount, -int32(exponent))
 	rate := settled.DivRound(moved, ratePlaces)
 	if rate.Sign() <= 0 ||
 		published != nil && rate.Sub(published.USD).Abs().GreaterThan(published.USD.Mul(maxDisagreement)) {

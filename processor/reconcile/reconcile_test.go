@@ -132,19 +132,28 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// What Stripe settled converts the entry, and the settlement is not taken for another payment.
+// What Stripe settled converts the entry, and the settlement is not taken for another payment. It may
+// be of several transactions: two captures, and the release of what was not captured.
 func TestSettlementsAreKept(t *testing.T) {
 	store := shop(t)
 	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"usd": "1", "eur": "1.1"},
 		Log: slog.New(slog.DiscardHandler)})
 	at := time.Date(2026, 3, 2, 10, 5, 0, 0, time.UTC)
-	x := reconcile.Transaction{ID: "txn_9", Category: "charge", Source: "ch_2", Created: at, Currency: "usd",
-		Amount: 13120, Presented: "eur", PresentedAmount: 11900}
-	if !x.Settled() {
-		t.Fatal("not settled")
+	var settlements []stripe.Fact
+	for _, x := range []reconcile.Transaction{
+		{ID: "txn_9", Category: "charge", Source: "ch_2", Amount: 12600, PresentedAmount: 11400},
+		{ID: "txn_10", Category: "charge", Source: "ch_2", Amount: 1620, PresentedAmount: 1500},
+		{ID: "txn_11", Category: "partial_capture_reversal", Source: "re_9", ChargeID: "ch_2", Amount: -1100,
+			PresentedAmount: -1000},
+	} {
+		x.Created, x.Currency, x.Presented = at, "usd", "eur"
+		if !x.Settled() {
+			t.Fatal("not settled")
+		}
+		settlements = append(settlements, x.Settlement("", true))
 	}
 	for range 2 {
-		if err := recomputer.Settlements(t.Context(), "default", []stripe.Fact{x.Settlement("", true)}); err != nil {
+		if err := recomputer.Settlements(t.Context(), "default", settlements); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -127,7 +127,8 @@ func (t *Transaction) Settled() bool {
 }
 
 // Settlement returns the fact that Stripe settled the movement in USD (processor/ledger:
-// Stripe's own rate wins).
+// Stripe's own rate wins). What was authorised and not captured is a part of its payment's settlement,
+// which had the whole authorisation.
 func (t *Transaction) Settlement(account string, livemode bool) stripe.Fact {
 	f := stripe.Fact{
 		ObjectID: t.Source, Kind: stripe.SettlementOf(t.Kind()), Source: stripe.FromBalance, EventID: t.ID,
@@ -135,8 +136,11 @@ func (t *Transaction) Settlement(account string, livemode bool) stripe.Fact {
 		CreatedAt: t.Created, ReceivedAt: t.Created, OccurredAt: t.Created, Certain: true,
 		Currency: t.Currency, Amount: t.Amount,
 	}
-	if kind := t.Kind(); kind == stripe.Dispute || kind == stripe.DisputeReversal {
+	switch kind := t.Kind(); {
+	case kind == stripe.Dispute || kind == stripe.DisputeReversal:
 		f.TransactionID = t.ID // a dispute may withdraw and give back more than once
+	case t.Category == notCaptured && t.ChargeID != "":
+		f.ObjectID, f.Kind = t.ChargeID, stripe.SettlementOf(stripe.Payment)
 	}
 	return f
 }
