@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tributary/processor/identity"
 	"tributary/processor/stripe"
 )
 
@@ -27,10 +28,10 @@ type leaving struct {
 // those that it pays no more. One that was taken off an invoice pays none of it once it pays another,
 // or others have paid in its place; until then it stays where it was, for its money is what the
 // invoice says was paid. What it moved stays with the seller.
-func (g *group) attach() {
+func (k *Evidence) attach(g *group) {
 	ids := sortedKeys(g.payments)
 	for _, id := range ids {
-		g.payments[id].attached = g.invoicePayments(g.payments[id])
+		g.payments[id].attached = k.invoicePayments(g, g.payments[id])
 	}
 	for _, id := range ids {
 		p := g.payments[id]
@@ -69,13 +70,11 @@ func (g *group) attach() {
 	}
 }
 
-// invoicePayments lists the invoice payments of a payment in order of their ids.
-func (g *group) invoicePayments(p *payment) []attached {
+// invoicePayments lists the invoice payments of a payment in order of their ids. Of one that only
+// the event of its end reports, that says how much it was.
+func (k *Evidence) invoicePayments(g *group, p *payment) []attached {
 	var list []attached
-	for _, f := range p.facts {
-		if f.Kind != stripe.Payment || f.Source != stripe.FromInvoicePayment {
-			continue
-		}
+	add := func(f *stripe.Fact) {
 		n := slices.IndexFunc(list, func(a attached) bool { return a.id == f.ObjectID && a.invoice == f.InvoiceID })
 		if n < 0 {
 			n = len(list)
@@ -88,6 +87,16 @@ func (g *group) invoicePayments(p *payment) []attached {
 		}
 		if off := g.detached[f.ObjectID]; off != nil {
 			a.until = off.OccurredAt
+		}
+	}
+	for _, f := range p.facts {
+		if f.Kind == stripe.Payment && f.Source == stripe.FromInvoicePayment {
+			add(f)
+		}
+	}
+	for _, f := range g.detached {
+		if f.ParentID != "" && f.Amount > 0 && k.paymentOf(identity.New(identity.Object, f.ParentID)) == p.id {
+			add(f)
 		}
 	}
 	for n := range list {

@@ -220,7 +220,7 @@ func (k *Evidence) link(g *group) {
 		}
 		slices.SortFunc(p.invoices, func(a, b *invoice) int { return cmp.Compare(a.id, b.id) })
 	}
-	g.attach()
+	k.attach(g)
 }
 
 // times of a group's payments, by all sources. A payment that is only known by its refunds was made

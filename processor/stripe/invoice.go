@@ -222,7 +222,7 @@ func readDetached(ev *event, p object) {
 		ObjectID: id, Kind: Detached, Source: FromInvoicePayment, OccurredAt: ev.created, ParentID: intent,
 		InvoiceID: invoice, Certain: true, Currency: p.mustCurrency("currency"), Amount: p.amount("amount_paid"),
 	})
-	if intent != "" {
+	if intent != "" && !p.child("status_transitions").time("paid_at").IsZero() { // the event is of another day
 		ev.paidOf(p, invoice, intent)
 	}
 }
