@@ -35,7 +35,7 @@ type Explanation struct {
 // Sale is one payment with all that belongs to it.
 type Sale struct {
 	Canonical   string       `json:"canonical"` // the object under which it is booked
-	Objects     []string     `json:"objects"`   // all objects of the same payment, and its refunds and disputes
+	Objects     []string     `json:"objects"`   // all objects of the same sale, and its refunds and disputes
 	Events      []Event      `json:"events"`    // in the order in which Stripe made them
 	DeadLetters []DeadLetter `json:"dead_letters"`
 	Names       []Name       `json:"names"` // the edges that lead from it

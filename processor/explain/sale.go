@@ -25,14 +25,12 @@ func explainSale(ctx context.Context, store *clickhouse.Store, k *ledger.Evidenc
 	if n := slices.IndexFunc(group, func(n identity.Node) bool { return slices.Contains(asked, n) }); n >= 0 {
 		about = group[n]
 	}
-	sale := Sale{Canonical: k.SaleOf(about), DeadLetters: []DeadLetter{}, Candidates: []Candidate{},
-		Entries: []Entry{}}
-	for _, n := range group {
-		sale.Objects = append(sale.Objects, n.Value())
-	}
-	slices.Sort(sale.Objects)
-	sale.Objects = slices.Compact(sale.Objects)
-	rows, err := Versions(ctx, store, k.Workspace, sale.Objects)
+	sale := Sale{DeadLetters: []DeadLetter{}, Candidates: []Candidate{}, Entries: []Entry{}}
+	var same []identity.Node
+	sale.Canonical, same = k.SaleOf(about, group)
+	sale.Objects = ids(same)
+	all := ids(group)
+	rows, err := Versions(ctx, store, k.Workspace, all)
 	if err != nil {
 		return sale, err
 	}
@@ -41,11 +39,18 @@ func explainSale(ctx context.Context, store *clickhouse.Store, k *ledger.Evidenc
 		return !slices.Contains(group, f.Subject()) &&
 			!slices.Contains(group, identity.New(identity.Object, r.SaleID))
 	})
-	sale.Events, sale.DeadLetters = events(k, group, sale.Objects, buyers(k.Graph, group), mentions)
+	sale.Events, sale.DeadLetters = events(k, group, all, buyers(k.Graph, group), mentions)
 	sale.Names = edgesOf(k.Graph, group)
 	sale.Policy, sale.Candidates = candidates(k.Evaluate(about))
 	sale.Entries = entries(rows, sale)
 	return sale, nil
+}
+
+// ids of objects, sorted.
+func ids(objects []identity.Node) []string {
+	list := values(objects)
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // events joins each event's facts with its raw row. Events that mention the objects without an

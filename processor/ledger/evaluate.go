@@ -65,13 +65,23 @@ func (k *Evidence) find(object identity.Node) (*books, *group) {
 	return nil, nil
 }
 
-// SaleOf returns the id of the sale that object belongs to; empty if nothing is known of it.
-func (k *Evidence) SaleOf(object identity.Node) string {
+// SaleOf returns the id of the sale that object belongs to, empty if nothing is known of it, and which
+// of the objects that are given, all of the group of that one, belong to the same sale.
+func (k *Evidence) SaleOf(object identity.Node, of []identity.Node) (sale string, same []identity.Node) {
 	_, g := k.find(object)
 	if g == nil {
-		return ""
+		return "", of
 	}
-	return k.saleIn(g, object)
+	sale = k.saleIn(g, object)
+	if g.apart == nil {
+		return sale, of
+	}
+	for _, n := range of {
+		if k.saleIn(g, n) == sale {
+			same = append(same, n)
+		}
+	}
+	return sale, same
 }
 
 // saleIn returns the id of the sale of an object of a group.
