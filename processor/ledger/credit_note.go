@@ -44,10 +44,10 @@ func (g *group) applyNotes() {
 	}
 }
 
-// forgetVoided drops credit notes that were voided, as no event but their invoice says: it said later
-// how much the notes that stand took off. Of an invoice that does not say that, what it asks for must be
-// exactly what the others leave; where a balance of the customer's has a part in that, nothing follows. A
-// note is voided to issue another, so of several ways the later ones stand.
+// forgetVoided drops credit notes that were voided, as no event but their invoice says: it said
+// later how much the notes that stand took off. Of an invoice that does not say that, what it asks
+// for must be exactly what the others leave; where a balance of the customer's has a part in that,
+// nothing follows. A note is voided to issue another, so of several ways the later ones stand.
 func (i *invoice) forgetVoided() {
 	if len(i.credited) == 0 || i.due == stripe.UnknownAmount || i.terms == nil || i.terms.Source != stripe.FromInvoice {
 		return

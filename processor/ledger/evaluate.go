@@ -65,8 +65,8 @@ func (k *Evidence) find(object identity.Node) (*books, *group) {
 	return nil, nil
 }
 
-// SaleOf returns the id of the sale that object belongs to, empty if nothing is known of it, and which
-// of the objects that are given, all of the group of that one, belong to the same sale.
+// SaleOf returns the id of the sale that object belongs to, empty if nothing is known of it, and
+// which of the objects that are given, all of the group of that one, belong to the same sale.
 func (k *Evidence) SaleOf(object identity.Node, of []identity.Node) (sale string, same []identity.Node) {
 	_, g := k.find(object)
 	if g == nil {

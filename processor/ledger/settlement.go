@@ -20,11 +20,11 @@ const ratePlaces = 18
 
 // settlement finds what Stripe's balance was really moved by in USD for one movement: what it
 // settled wins over any published rate (https://docs.stripe.com/api/balance_transactions/object:
-// amount and currency are the balance's), and the first fact that says so; nil if none does. A payment
-// has one where its charge is known, and is the only one that did not fail.
+// amount and currency are the balance's), and the first fact that says so; nil if none does. A
+// payment has one where its charge is known, and is the only one that did not fail.
 //
-// An export lists each transaction, and several may be of one movement: each capture is one, and so is
-// the release of what was not captured. An event holds one, which may be the last of them.
+// An export lists each transaction, and several may be of one movement: each capture is one, and so
+// is the release of what was not captured. An event holds one, which may be the last of them.
 func (b *books) settlement(e *Entry) (amount int64, first *stripe.Fact) {
 	for _, g := range b.groups {
 		objects := []string{e.ObjectID}

@@ -132,8 +132,8 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// What Stripe settled converts the entry, and the settlement is not taken for another payment. It may
-// be of several transactions: two captures, and the release of what was not captured.
+// What Stripe settled converts the entry, and the settlement is not taken for another payment. It
+// may be of several transactions: two captures, and the release of what was not captured.
 func TestSettlementsAreKept(t *testing.T) {
 	store := shop(t)
 	recomputer := recompute.New(recompute.Config{Store: store, Rates: clickhousetest.FixedRates{"usd": "1", "eur": "1.1"},

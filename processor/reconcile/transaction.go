@@ -127,8 +127,8 @@ func (t *Transaction) Settled() bool {
 }
 
 // Settlement returns the fact that Stripe settled the movement in USD (processor/ledger:
-// Stripe's own rate wins). What was authorised and not captured is a part of its payment's settlement,
-// which had the whole authorisation.
+// Stripe's own rate wins). What was authorised and not captured is a part of its payment's
+// settlement, which had the whole authorisation.
 func (t *Transaction) Settlement(account string, livemode bool) stripe.Fact {
 	f := stripe.Fact{
 		ObjectID: t.Source, Kind: stripe.SettlementOf(t.Kind()), Source: stripe.FromBalance, EventID: t.ID,

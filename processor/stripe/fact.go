@@ -113,8 +113,8 @@ type Fact struct {
 	// notes took off before it was paid, and more where the customer owed from before; UnknownAmount
 	// where it does not say.
 	Due int64
-	// Noted is how much of that the credit notes that stand took off by then; UnknownAmount where it does
-	// not say.
+	// Noted is how much of that the credit notes that stand took off by then; UnknownAmount where
+	// it does not say.
 	Noted int64
 	// Captured of an authorised charge, as this source knows it; UnknownAmount where it does not
 	// say.

@@ -8,7 +8,8 @@ import "time"
 
 // payCredited lets credit notes take off a part of an invoice before it is paid. Some are voided
 // before that, so that all is due again, and some invoices are paid in part before. Some customers
-// owed from before, or had a balance that pays a part. A note of a paid invoice credits the customer's balance, which pays for a part of the next.
+// owed from before, or had a balance that pays a part. A note of a paid invoice credits the
+// customer's balance, which pays for a part of the next.
 // https://docs.stripe.com/invoicing/dashboard/credit-notes
 func (s *buyer) payCredited(t *trace, at time.Time) {
 	w := s.w
