@@ -514,7 +514,7 @@ func (o *oracle) paidTogether(s *trueSale) bool {
 func (s *trueSale) near(other *trueSale) bool {
 	for _, a := range s.payments {
 		for _, b := range other.payments {
-			if a.OccurredAt.Sub(b.OccurredAt).Abs() < near {
+			if a.Currency == b.Currency && a.OccurredAt.Sub(b.OccurredAt).Abs() < near {
 				return true
 			}
 		}

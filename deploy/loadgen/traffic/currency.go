@@ -28,6 +28,16 @@ var currencies = map[string]money{
 // Currencies are those that Options.Currencies may name.
 var Currencies = []string{"usd", "eur", "jpy", "gbp", "kwd", "isk", "huf", "clp", "mga"}
 
+// alike lists the other currencies of the buyers in which an amount may have the same figure.
+func (s *buyer) alike(currency string) (list []string) {
+	for _, c := range s.w.opts.Currencies {
+		if m, own := currencies[c], currencies[currency]; c != currency && m.exponent == own.exponent && m.step == own.step {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
 // Exponent returns the decimal places of Stripe's minor units of one of Currencies: 500 are 5 ISK
 // and 5.00 USD, but 500 JPY.
 func Exponent(currency string) int32 { return currencies[currency].exponent }

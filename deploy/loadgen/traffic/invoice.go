@@ -157,13 +157,17 @@ func (s *buyer) payOutside(t *trace, at time.Time) {
 	}
 }
 
-// payBeside pays an invoice, and soon something else of the same price.
+// payBeside pays an invoice, and soon something else of the same price, or of the same figure in
+// another currency.
 func (s *buyer) payBeside(t *trace, at time.Time) {
 	w := s.w
 	p := s.manualInvoice(t, at)
 	s.collect(p)
 	p.price = p.net()
 	p.at = at.Add(time.Duration(1+w.r.IntN(50)) * time.Minute)
+	if others := s.alike(p.currency); len(others) > 0 && w.fate("beside "+p.invoice).IntN(2) == 0 {
+		p.currency = others[w.fate("currency "+p.invoice).IntN(len(others))]
+	}
 	p.invoice, p.intent, p.charge, p.number = "", w.id("pi"), w.id("ch"), 0
 	if p.at.After(w.opts.Until) {
 		return
