@@ -116,7 +116,8 @@ func manyEvents(n int) (events []EventRow, facts []FactRow, edges []EdgeRow) {
 			Account: fmt.Sprint("acct_", i%2), Livemode: i%3 == 0, CreatedAt: created, ReceivedAt: when,
 			OccurredAt: created, ParentID: fmt.Sprint("ch_", i), InvoiceID: fmt.Sprint("in_", i), TransactionID: id,
 			Certain: i%4 == 0, Currency: []string{"usd", "jpy"}[i%2], Amount: int64(i-150) << 40, Tax: int64(-i),
-			Shipping: 1, Discount: 2, Total: 3, Due: 4, Noted: 5, Captured: stripe.UnknownAmount, CustomerID: fmt.Sprint("cus_", i),
+			Shipping: 1, Discount: 2, Total: 3, Due: 4, Noted: 5, Captured: stripe.UnknownAmount,
+			CustomerID: fmt.Sprint("cus_", i),
 			ExternalID: "user 🧶", SubscriptionID: fmt.Sprint("sub_", i), BillingReason: "subscription_cycle",
 		}})
 		edges = append(edges, EdgeRow{Workspace: "default", OneWay: i%6 == 0, Edge: identity.Edge{
