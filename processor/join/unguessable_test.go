@@ -21,7 +21,7 @@ import (
 func TestUnguessableShares(t *testing.T) {
 	tries := 2_000
 	if race.Enabled {
-		tries = 500
+		tries = 1000
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	share := func(kind string, most float64, taken bool, id func() string) {

@@ -122,8 +122,7 @@ func TestPartsAnswerAsOne(t *testing.T) {
 }
 
 // Rows that make a longer text than statements have by default are joined, whatever the DSN says of that
-// length; many more are asked for as a whole, and not in parts again soon. Under the race detector one of
-// each is asked.
+// length; many more are asked for as a whole, and not in parts again soon.
 func TestPartsOfManyNames(t *testing.T) {
 	q, err := sql.AskQuestion("breakdown")
 	if err != nil {
@@ -141,9 +140,6 @@ func TestPartsOfManyNames(t *testing.T) {
 		{`concat(repeat('\\', 500), toString(number))`, 1200, true},
 		{`concat(repeat('\\', 500), toString(number))`, 10_000, false},
 	} {
-		if race.Enabled && i != 1 && i != 2 {
-			continue
-		}
 		workspace := fmt.Sprint("w", i)
 		fill(t, db, workspace, tt.name, tt.count)
 		a := open(t, dsn)
