@@ -114,7 +114,7 @@ test: tools ## run all tests but the proofs against the real engines, with the r
 # detector (deploy/race) and many without it. Those that start programs or engines want the machine
 # for themselves, hence -p 1.
 PROOFS := Chaos|Kill|Dies|FullDisk|Restore|EveryCall|Programs|Guides|MarkedAddress|Upgrade|SecuredKafka|OfReadme
-WITHOUT_RACE := PlantedFaults|UnguessableShares|Scripts|EveryOrder|LivesConverge|Subscription|Contract|TestFirstSales$$|TestPast$$
+WITHOUT_RACE := PlantedFaults|UnguessableShares|Scripts|EveryOrder|LivesConverge|Subscription|Contract|TestFirstSales$$|HandCount|TestPast$$|NativeBlock|PartsAnswer|TestRoles
 
 .PHONY: proof
 proof: tools ## the long proofs: crashes at POINTS (all) calls, kills, LIVES and SCHEDULES (10000 each), MINUTES (10) of chaos
@@ -125,9 +125,10 @@ proof: tools ## the long proofs: crashes at POINTS (all) calls, kills, LIVES and
 		-run '$(PROOFS)' ./deploy/chaos ./deploy/e2e ./deploy/local/apache ./processor ./processor/clickhouse/crash ./processor/histories \
 		./sql/access
 	CI_REAL_SERVICES=1 go test -tags proof -count=1 -p 1 -timeout=0 ./ingest/clicks ./deploy/browser
-	CI_REAL_SERVICES=1 go test -tags proof -count=1 -run 'AreMoved|AreKept|FullDatabase|OfBrowsers|AfterCrash|OddProfile|TestQueries|ClusterLayout' ./sql
+	CI_REAL_SERVICES=1 go test -tags proof -count=1 -run 'AreMoved|AreKept|FullDatabase|OfBrowsers|AfterCrash|OddProfile|TestQueries|QuestionsAgree|ClusterLayout' ./sql
 	CI_REAL_SERVICES=1 go test -count=1 -timeout=0 -run '$(WITHOUT_RACE)' ./processor/consume ./processor/ledger \
-		./processor/clickhouse/clickhousetest ./processor/join ./processor/reconcile ./processor/rollup ./deploy/loadgen/demo
+		./processor/clickhouse ./processor/clickhouse/clickhousetest ./processor/join ./processor/query \
+		./processor/reconcile ./processor/rollup ./sql/access ./deploy/loadgen/demo
 	GOGC=400 TRIBUTARY_LIVES=$(LIVES) CI_REAL_SERVICES=1 go test -count=1 -timeout=0 \
 		-run 'Truth|ShapesAgree|Subscription|EveryOrder|Hostile|Audit|Rebuild|Erase|PassedOn' ./processor/histories
 	go test -count=1 -timeout=0 ./processor/simulation -schedules $(SCHEDULES)
