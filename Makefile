@@ -99,7 +99,9 @@ LONGEST := ./deploy/browser ./deploy/e2e ./processor/histories ./ingest/clicks .
 # The order of a package's tests: another number is another order, and "on" draws one.
 SHUFFLE ?= 1
 
+# Nobody debugs a test's program: without DWARF it is linked in half the time, each time that it is run.
 .PHONY: test
+test: export GOFLAGS := $(GOFLAGS) -ldflags=-w
 test: tools ## run all tests but the proofs against the real engines, with the race detector
 	$(need-go)
 	$(need-cc)
