@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -31,12 +32,15 @@ func CheckSecret(secret string) error {
 var errPlaceholder = errors.New("it is what stands in an example in the place of a secret, " +
 	"which anybody can read (hint: `openssl rand -hex 32`)")
 
+// unfilled is a name that something was to be put in the place of, by a person or a program. The
+// brackets alone are also in passwords and in bytes at random.
+var unfilled = regexp.MustCompile(`^[\w-]*(<[\w .-]+>|\$\{[^{}]+\}|\{\{[^{}]+\}\})$|(…|\.\.\.)$`)
+
 // IsPlaceholder reports whether a secret is what somebody else should have put another in the place
 // of: words of an example, or a variable that no program has filled in. Letters at random hold such
 // a word, between two signs, once in millions of millions.
 func IsPlaceholder(secret string) bool {
-	if strings.ContainsAny(secret, "<>") || strings.Contains(secret, "${") || strings.Contains(secret, "{{") ||
-		strings.Contains(secret, "…") || strings.Contains(secret, "...") {
+	if unfilled.MatchString(secret) {
 		return true
 	}
 	words := strings.FieldsFunc(strings.ToLower(secret), func(r rune) bool {

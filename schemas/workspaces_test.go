@@ -300,20 +300,25 @@ func FuzzWorkspaces(f *testing.F) {
 func TestPlaceholders(t *testing.T) {
 	for _, secret := range []string{"sk_put_your_own_here", "sk_live_xxxxxxxxxxxxxxxx", "change-me-please-now",
 		"CHANGEME-12345678",
-		"sk_change_this_secret", "<secret key of acme>", "${SECRET_KEY_OF_ACME}", "{{ .Values.secretKey }}", "sk_0123456789…",
+		"sk_change_this_secret", "<secret key of acme>", "${SECRET_KEY_OF_ACME}", "{{ .Values.secretKey | quote }}", "sk_0123456789…",
 		"sk_0123456789...", "whsec_REPLACE_ME_soon", "a-placeholder-for-it"} {
 		if !IsPlaceholder(secret) || CheckSecret(strings.ReplaceAll(secret, " ", "")) == nil {
 			t.Errorf("%s is taken", secret)
 		}
 	}
+	raw := make([]byte, 32) // a file of a hash's key
 	for range 10_000 {
+		if _, _ = rand.Read(raw); IsPlaceholder(string(raw)) {
+			t.Errorf("%q is refused", raw)
+		}
 		for _, secret := range []string{"sk_" + rand.Text(), "sk_" + strings.ToLower(rand.Text())} {
 			if err := CheckSecret(secret); err != nil {
 				t.Errorf("%s: %v", secret, err)
 			}
 		}
 	}
-	for _, secret := range []string{"sk_yourchangehere123456", "sk_3fxxxxxxx80a1b2c3d4", "whsec_of_the_live_endpoint"} {
+	for _, secret := range []string{"sk_yourchangehere123456", "sk_3fxxxxxxx80a1b2c3d4", "whsec_of_the_live_endpoint",
+		"q7<Rz!p0>Lw#s2Vd", "<kT${9v>w}{{Jm4&xZ", "Hq..4#${Wn8]}tP2>"} { // of a program that makes passwords
 		if err := CheckSecret(secret); err != nil {
 			t.Errorf("%s: %v", secret, err)
 		}
