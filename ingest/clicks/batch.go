@@ -236,11 +236,19 @@ func (s *Server) settle(ctx *fasthttp.RequestCtx, w *work, n int) *fault {
 		if ok {
 			continue
 		}
-		for _, paid := range w.charges[:i] {
-			paid.limit.giveBack(paid.n)
-		}
+		giveBack(w.charges[:i])
 		setRetryAfter(ctx, wait)
 		return errRate
 	}
-	return s.charge(ctx, &w.from, n-1) // receive has charged the first
+	f := s.charge(ctx, &w.from, n-1) // receive has charged the first
+	if f != nil {
+		giveBack(w.charges)
+	}
+	return f
+}
+
+func giveBack(paid []charge) {
+	for _, c := range paid {
+		c.limit.giveBack(c.n)
+	}
 }

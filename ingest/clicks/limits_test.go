@@ -220,8 +220,13 @@ func TestRateIsShared(t *testing.T) {
 	if !take(w, 200, w.start.Add(2*time.Minute), 100) {
 		t.Error("a batch is refused")
 	}
-	if take(w, 200, w.start.Add(2*time.Minute), 1) {
+	at := w.start.Add(2 * time.Minute)
+	if take(w, 200, at, 1) {
 		t.Error("an address that has sent a batch does not wait")
+	}
+	w.take(at, 1)
+	if wait, ok := w.takePart(shares, address(200), at, 1); ok || wait > 5*time.Second {
+		t.Errorf("it is told to wait for %s, %v", wait, ok)
 	}
 	if !take(other, 1, w.start.Add(2*time.Minute), 600) {
 		t.Error("another workspace is limited for it")
@@ -256,6 +261,26 @@ func TestRefusedBatchCostsNothing(t *testing.T) {
 	mu.Unlock()
 	e.want(e.do("POST", "/v1/clicks", events("pk_b", 400)), 200, "")
 	e.records(700 + 1000 + 400)
+}
+
+// What the budget of its address cannot pay takes nothing from a workspace either.
+func TestRefusedAddressCostsNothing(t *testing.T) {
+	now := time.Now().Add(time.Minute) // later than the rates' own beginning
+	e := newEdge(t, func(c *Config) {
+		c.Workspaces = NewDirectory([]schemas.Workspace{{ID: "a", PublishableKeys: []string{"pk_a"}, EventsPerSecond: 200}})
+		c.EventsPerAddress = 10
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		c.now = func() time.Time { return now }
+	})
+	send := func(from string, n int) answer {
+		return e.do("POST", "/v1/clicks", strings.Repeat(`{"link_id":"l","key":"pk_a"}`+"\n", n), "X-Forwarded-For: "+from)
+	}
+	e.want(send("203.0.113.1", 300), 200, "")
+	for range 5 {
+		e.want(send("203.0.113.1", 701), 429, "rate_limited")
+	}
+	e.want(send("203.0.113.2", 1000), 200, "")
+	e.records(300 + 1000)
 }
 
 // panics is a Kafka client with a fault.

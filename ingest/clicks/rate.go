@@ -92,7 +92,11 @@ const parts = 16
 // clicks of all its visitors from being counted. It takes the events back if they have to wait.
 func (r *workspaceRate) takePart(shares *addressRates, addr netip.Addr, now time.Time, n int) (time.Duration, bool) {
 	// A private address is a proxy's that nobody has configured: all its visitors are behind it.
-	if r == nil || shares == nil || r.cell.Load()-r.since(now) <= r.burst/2 || !isLimited(addr) || addr.IsPrivate() {
+	if r == nil || shares == nil || !isLimited(addr) || addr.IsPrivate() {
+		return 0, true
+	}
+	few := r.cell.Load() - r.since(now) - r.burst/2 // for how long less than half is left
+	if few <= 0 {
 		return 0, true
 	}
 	var key [24]byte
@@ -103,7 +107,7 @@ func (r *workspaceRate) takePart(shares *addressRates, addr netip.Addr, now time
 	if wait > 0 {
 		r.giveBack(n)
 	}
-	return wait, wait == 0
+	return min(wait, time.Duration(few)), wait == 0
 }
 
 // addressRates limits the events of every address, however many addresses there are: its memory is
