@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"math"
 	"strings"
 
 	"tributary/schemas"
@@ -70,7 +71,7 @@ func (c *leadCall) set(j *scanner, name string, v value) *fault {
 	}
 	switch name {
 	case "click_id", "clickId":
-		f := leadText(&c.lead.ClickRef, v, len(v.text))
+		f := leadText(&c.lead.ClickRef, v, math.MaxInt)
 		c.lead.ClickRef = clickRef(c.lead.ClickRef)
 		return f
 	case "event_time", "eventTime":

@@ -68,8 +68,8 @@ func TestLeads(t *testing.T) {
 		b.field(t, "customer", "email") != "anna@example.com" || !strings.Contains(b.body, `"link":null`) {
 		t.Errorf("answer %s", b.body)
 	}
-	e.want(e.do("POST", "/v1/leads", `{"external_id":7.0,"quantity":3.0}`, auth), 200, "")
-	if l := next(); l.ExternalId != "7" || l.Quantity != 3 || l.EventName != "Sign up" || l.ClickRef != "" ||
+	e.want(e.do("POST", "/v1/leads", `{"external_id":7.0,"click_id":1e5,"quantity":3.0}`, auth), 200, "")
+	if l := next(); l.ExternalId != "7" || l.Quantity != 3 || l.EventName != "Sign up" || l.ClickRef != "100000" ||
 		len(l.EmailHash) != 0 {
 		t.Errorf("lead %v", l)
 	}
