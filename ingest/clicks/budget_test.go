@@ -108,6 +108,30 @@ func TestBudgetInTurn(t *testing.T) {
 	})
 }
 
+// Of one owner's requests, those that hold something go before those that have only begun: these would
+// keep the others' memory from being free again.
+func TestBudgetOfBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(2<<20, 1<<20, 1)
+		var ahead, begun, fresh hold
+		if !begun.take(b, visitor(1), 256<<10) || !ahead.take(b, visitor(1), 1<<20) || b.ahead != &ahead {
+			t.Fatal("not set up")
+		}
+		go fresh.take(b, visitor(1), 512<<10)
+		synctest.Wait()
+		if begin := time.Now(); !begun.take(b, visitor(1), 260<<10) || time.Since(begin) > 0 {
+			t.Error("a little more waits behind one that has only begun")
+		}
+		go begun.take(b, visitor(1), 1<<20)
+		synctest.Wait()
+		ahead.release()
+		synctest.Wait()
+		if b.ahead != &begun || fresh.n != 512<<10 {
+			t.Errorf("the rest is given to another: %d and %d bytes", begun.n, fresh.n)
+		}
+	})
+}
+
 // Requests that each hold a part of the memory and wait for the rest come to an end one after the
 // other.
 func TestBudgetInParts(t *testing.T) {
