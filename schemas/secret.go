@@ -33,8 +33,9 @@ var errPlaceholder = errors.New("it is what stands in an example in the place of
 	"which anybody can read (hint: `openssl rand -hex 32`)")
 
 // unfilled is a name that something was to be put in the place of, by a person or a program. The
-// brackets alone are also in passwords and in bytes at random.
-var unfilled = regexp.MustCompile(`^[\w-]*(<[\w .-]+>|\$\{[^{}]+\}|\{\{[^{}]+\}\})$|(…|\.\.\.)$`)
+// brackets alone are also in passwords and in bytes at random. EDIT stands in deploy/kubernetes.
+var unfilled = regexp.MustCompile(`^[\w-]*(<[\w .-]+>|\$\{[^{}]+\}|\{\{[^{}]+\}\})$|(…|\.\.\.)$` +
+	`|(^|[^[:alnum:]])EDIT([^[:alnum:]]|$)`)
 
 // IsPlaceholder reports whether a secret is what somebody else should have put another in the place
 // of: words of an example, or a variable that no program has filled in. Letters at random hold such

@@ -299,9 +299,10 @@ func FuzzWorkspaces(f *testing.F) {
 // letters are in it.
 func TestPlaceholders(t *testing.T) {
 	for _, secret := range []string{"sk_put_your_own_here", "sk_live_xxxxxxxxxxxxxxxx", "change-me-please-now",
-		"CHANGEME-12345678",
-		"sk_change_this_secret", "<secret key of acme>", "${SECRET_KEY_OF_ACME}", "{{ .Values.secretKey | quote }}", "sk_0123456789…",
-		"sk_0123456789...", "whsec_REPLACE_ME_soon", "a-placeholder-for-it"} {
+		"CHANGEME-12345678", "sk_change_this_secret", "<secret key of acme>", "sk_live_<SECRET_KEY_1>",
+		"${SECRET_KEY_OF_ACME}", "{{ .Values.secretKey | quote }}", "sk_0123456789…", "sk_0123456789...",
+		"sk_EDIT_0123456789", "whsec_EDIT_0123456789", "EDIT, at least 16 bytes", // of deploy/kubernetes
+		"whsec_REPLACE_ME_soon", "a-placeholder-for-it"} {
 		if !IsPlaceholder(secret) || CheckSecret(strings.ReplaceAll(secret, " ", "")) == nil {
 			t.Errorf("%s is taken", secret)
 		}
