@@ -39,9 +39,47 @@ func (g *group) applyNotes() {
 			i.credited = append(i.credited, f)
 		}
 	}
+	g.raiseVoided()
 	for _, i := range g.invoices {
 		i.forgetVoided()
 	}
+}
+
+// raiseVoided adds to what invoices ask for what notes took off that were voided later. No event of
+// the invoice may say so: invoice.payment_failed says what is due less a note, the note is voided,
+// and of the payment only invoice_payment.paid is reported.
+func (g *group) raiseVoided() {
+	first := map[string]*stripe.Fact{} // by note: its first event, then that it was voided
+	for _, f := range g.notes {
+		switch known := first[f.TransactionID]; {
+		case f.ObjectID != f.TransactionID || f.Amount == 0:
+		case known == nil:
+			first[f.TransactionID] = f
+		case known.Certain && !f.Certain:
+			first[f.TransactionID] = f
+			g.invoice(f.ParentID).raise(known, f)
+		}
+	}
+}
+
+// raise adds what a note took off to what an invoice asks for, if its last event has it: that lies
+// between the note and when it was voided.
+func (i *invoice) raise(note, voided *stripe.Fact) {
+	if i.due == stripe.UnknownAmount || i.terms.Source != stripe.FromInvoice || note.Currency != i.terms.Currency ||
+		note.CreatedAt.After(i.dueAt) || !voided.CreatedAt.After(i.dueAt) {
+		return
+	}
+	switch {
+	case i.noted == stripe.UnknownAmount:
+		if i.due+note.Amount > i.terms.Total {
+			return // the customer owed from before, which is due as well, or it was voided before
+		}
+	case i.noted < note.Amount:
+		return // it was voided before
+	default:
+		i.noted -= note.Amount
+	}
+	i.due += note.Amount
 }
 
 // forgetVoided drops credit notes that were voided, as no event but their invoice says: it said

@@ -58,12 +58,20 @@ func (i *invoice) read() {
 		if f.Source == i.source.Source {
 			i.paid = max(i.paid, f.Amount)
 		}
-		if f.Source == stripe.FromInvoice && f.Due != stripe.UnknownAmount &&
-			(i.due == stripe.UnknownAmount || f.CreatedAt.After(i.dueAt) || f.CreatedAt.Equal(i.dueAt) && f.Due < i.due) {
-			// Credit notes lessen it until it is paid, if they are not voided.
+		if f.Source == stripe.FromInvoice && f.Due != stripe.UnknownAmount && i.outdated(f) {
 			i.due, i.noted, i.dueAt = f.Due, f.Noted, f.CreatedAt
 		}
 	}
+}
+
+// outdated reports whether a fact says later what an invoice asks for. Of one second the least is
+// the latest: credit notes lessen it until it is paid, if they are not voided. Of equal figures the
+// fact counts that says how much credit notes took off.
+func (i *invoice) outdated(by *stripe.Fact) bool {
+	if i.due == stripe.UnknownAmount || !by.CreatedAt.Equal(i.dueAt) {
+		return i.due == stripe.UnknownAmount || by.CreatedAt.After(i.dueAt)
+	}
+	return by.Due < i.due || by.Due == i.due && by.Noted > i.noted
 }
 
 // saysPaid reports whether a fact says that its invoice was paid, if only by the customer's
