@@ -96,16 +96,19 @@ func migrate(s *site) {
 	}
 }
 
-// syncReplica is what commands wait by that copy rows on several servers.
-const syncReplica = "SYSTEM SYNC REPLICA ledger LIGHTWEIGHT"
-
-// mayWait checks that the role may wait for other servers. No table here has replicas, so that it
-// fails; the right is looked at first.
+// mayWait checks that the role may wait for other servers, and that it may where an audit migrates a
+// database of its own. No table here has replicas, so that it fails; the right is looked at first.
 func mayWait(s *site) {
 	s.t.Helper()
-	if _, err := s.ask(syncReplica, nil); err == nil || refused.MatchString(err.Error()) {
-		s.t.Errorf("waiting for other servers: %v, want that only the table is refused", err)
+	const shadow = database + "_audit_x3"
+	s.may("CREATE DATABASE "+shadow, "CREATE TABLE "+shadow+".ledger AS ledger")
+	for _, table := range []string{"ledger", shadow + ".ledger"} {
+		statement := "SYSTEM SYNC REPLICA " + table + " LIGHTWEIGHT"
+		if _, err := s.ask(statement, nil); err == nil || refused.MatchString(err.Error()) {
+			s.t.Errorf("%s: %v, want that only the table is refused", statement, err)
+		}
 	}
+	s.may("DROP DATABASE " + shadow)
 }
 
 func testMigrator(s *site) {

@@ -3,9 +3,10 @@
 CREATE ROLE IF NOT EXISTS {database}_writer;
 
 -- It inserts and never alters. What it may create is the shadow database of the hourly audit. SYSTEM SYNC REPLICA is for
--- commands that must not go by what a server lacks, above all earnings close.
+-- commands that must not go by what a server lacks, above all earnings close, and for the migrations of that shadow.
 GRANT SELECT, INSERT, SYSTEM SYNC REPLICA ON {database}.*,
-    SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP, TRUNCATE ON {database}_audit_*.*,
+    SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP, TRUNCATE, SYSTEM SYNC REPLICA
+    ON {database}_audit_*.*,
     SELECT ON system.*,
     TABLE ENGINE ON *,
     CLUSTER ON *.*
