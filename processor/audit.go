@@ -133,19 +133,27 @@ func (s *bookingSettings) newAudit(ctx context.Context, dsn string, live *clickh
 	if err != nil {
 		return nil, nil, err
 	}
+	drop := func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		if err := live.Drop(ctx, shadowDB); err != nil {
+			log.Warn("the audit's database is left over (hint: drop it)", "database", shadowDB, "error", err)
+		}
+	}
 	if err := migrateBeside(ctx, dsn, shadowDSN, func(string) {}); err != nil {
+		drop() // or each audit of a server that refuses a migration leaves one
 		return nil, nil, fmt.Errorf("create the audit's database: %w", err)
 	}
 	shadow, err := openStore(ctx, shadowDSN, log)
 	if err != nil {
+		drop()
 		return nil, nil, err
 	}
 	closing = func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-		defer cancel()
-		if err := errors.Join(shadow.Close(), live.Drop(ctx, shadowDB)); err != nil {
-			log.Warn("the audit's database is left over (hint: drop it)", "database", shadowDB, "error", err)
+		if err := shadow.Close(); err != nil {
+			log.Warn("close the audit's connections", "error", err)
 		}
+		drop()
 	}
 	return &audit.Audit{
 		Live: live, Shadow: shadow, ShadowDB: shadowDB, Topics: topics, Batch: batchRecords, Log: log,
