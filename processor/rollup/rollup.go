@@ -64,8 +64,8 @@ func Run(ctx context.Context, s *clickhouse.Store, retentionDays func() int, log
 	var listed time.Time
 	for began := time.Now(); ; {
 		err := Refresh(ctx, s, retention.Whole(retentionDays(), time.Now()), time.Since(began) < workingOff)
-		if err == nil && time.Since(listed) > firstSalesEvery {
-			err, listed = RefreshFirstSales(ctx, s, sql.LargeFrom), time.Now()
+		if time.Since(listed) > firstSalesEvery { // also where a day cannot be computed: they need no clicks
+			err, listed = errors.Join(err, RefreshFirstSales(ctx, s, sql.LargeFrom)), time.Now()
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -200,12 +200,13 @@ var ErrLags = errors.New("the server lags behind other replicas by more than 30 
 	"system.replicas and system.replication_queue)")
 
 // begin asks the server's time, and whether it lags behind other replicas by more than half of the
-// minute that a day must be quiet for; the other half is for clocks that differ.
+// minute that a day must be quiet for; the other half is for clocks that differ. What was computed
+// counts as well: rows that are as this server has them are not written.
 const begin = `SELECT now64(3, 'UTC'), (
     SELECT count() > 0
     FROM system.replicas
     WHERE database = currentDatabase() AND absolute_delay > 30
-        AND table IN ('clicks', 'clicks_local', 'page_views', 'page_views_local', 'click_days'))`
+        AND table IN ('clicks', 'clicks_local', 'page_views', 'page_views_local', 'click_days', 'clicks_by_day'))`
 
 // upToDate lets a Distributed table read no replica that lags, or fails.
 const upToDate = "max_replica_delay_for_distributed_queries = 30, " +
