@@ -93,6 +93,9 @@ const maxWritten = 2000
 // those of the future: the server's clock was set back, and what has been written since seems to be
 // older than they are. A server that lags may have entries of which its payments_written does not say
 // yet that they were written.
+//
+// maxOrNull: where there are no lists to read, as after a first load, payments_written is not read
+// either, which then has all payments.
 const listsOfFirstSales = `SELECT concat(
     if(count() = 16 AND min(at) = max(at) AND min(at) >= now64(3) - toIntervalHour(36)
         AND min(at) <= now64(3) + toIntervalMinute(5) AND NOT ` + FirstSalesLag + `, 'lists', 'none'),
@@ -101,7 +104,11 @@ const listsOfFirstSales = `SELECT concat(
         SELECT arrayStringConcat(groupUniqArray(2001)(concat(hex(entry_id), ' ', toString(day))), ' ')
         FROM payments_written
         WHERE ` + ofWorkspace + `
-            AND written_at >= (SELECT max(computed_at) FROM first_sales WHERE ` + ofWorkspace + `) - toIntervalMinute(5)
+            AND written_at >= (
+                SELECT maxOrNull(computed_at)
+                FROM first_sales
+                WHERE ` + ofWorkspace + ` AND computed_at >= now64(3) - toIntervalHour(36)
+            ) - toIntervalMinute(5)
     ))
 FROM (SELECT max(computed_at) AS at FROM first_sales WHERE ` + ofWorkspace + ` GROUP BY slice)`
 
