@@ -10,8 +10,8 @@ import (
 	"tributary/deploy/race"
 )
 
-// TestWorkspacesOfReadme: the workspaces file that README.md shows starts under make run as it
-// stands. Under the race detector the programs that read it only check it.
+// TestWorkspacesOfReadme: the workspaces file that README.md shows starts under make run with a secret
+// key of one's own. Under the race detector the programs that read it only check it.
 func TestWorkspacesOfReadme(t *testing.T) {
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -21,6 +21,11 @@ func TestWorkspacesOfReadme(t *testing.T) {
 	text, _, found := strings.Cut(text, "```")
 	if !found {
 		t.Fatal("README.md shows no workspaces file")
+	}
+	const own = "sk_7c1f0a9be2d34856"
+	text = strings.Replace(text, "sk_put_your_own_here", own, 1)
+	if !strings.Contains(text, own) {
+		t.Fatal("README.md shows no place for a secret key")
 	}
 	file := filepath.Join(t.TempDir(), "workspaces.json")
 	if err := os.WriteFile(file, []byte("[{\"id\": \"acme\""+text), 0o600); err != nil {
