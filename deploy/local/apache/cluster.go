@@ -63,9 +63,7 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start Kafka: %w", err)
 	}
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
-	c := &Cluster{cfg: cfg, id: base64.RawURLEncoding.EncodeToString(id[:])}
+	c := &Cluster{cfg: cfg, id: clusterID()}
 	for n := range cfg.Brokers {
 		b := &broker{id: n + 1, dir: filepath.Join(dir, "broker-"+strconv.Itoa(n+1)), address: addresses[3*n],
 			quorum: addresses[3*n+1]}
@@ -85,6 +83,15 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// clusterID returns a new cluster's id: a random UUID in base64. As in Kafka's Uuid.randomUuid, none
+// begins with a dash, which kafka-storage would read as the next flag.
+func clusterID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	id[0] &= 0x7f           // the first digit is one of the alphabet's first half
+	return base64.RawURLEncoding.EncodeToString(id[:])
 }
 
 func (c *Cluster) startAll(ctx context.Context) error {

@@ -54,3 +54,12 @@ func TestAddressesAreNobodyElses(t *testing.T) {
 		t.Errorf("%d addresses, want 20", len(seen))
 	}
 }
+
+// Of random ids in base64, one of 64 begins with a dash, which kafka-storage takes for a flag.
+func TestClusterIDsAreNoFlags(t *testing.T) {
+	for range 2000 {
+		if id := clusterID(); strings.HasPrefix(id, "-") || len(id) != 22 {
+			t.Fatalf("an id is %q, want 22 characters of which the first is no dash", id)
+		}
+	}
+}
