@@ -65,7 +65,7 @@ const firstAfter = 5 * time.Minute
 // core however large the tables are; but at most maxPause intervals, because what took long may
 // have been an outage of ClickHouse.
 const (
-	idleShare = 200
+	idleShare = 300
 	maxPause  = 4
 )
 
