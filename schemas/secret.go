@@ -38,8 +38,8 @@ var unfilled = regexp.MustCompile(`^[\w-]*(<[\w .-]+>|\$\{[^{}]+\}|\{\{[^{}]+\}\
 	`|(^|[^[:alnum:]])EDIT([^[:alnum:]]|$)`)
 
 // IsPlaceholder reports whether a secret is what somebody else should have put another in the place
-// of: words of an example, or a variable that no program has filled in. Letters at random hold such
-// a word, between two signs, once in millions of millions.
+// of: words of an example, or a variable that no program has filled in. Of secrets of 32 bytes at
+// random, one in some millions is refused: it holds such a word between two signs, or ends in dots.
 func IsPlaceholder(secret string) bool {
 	if unfilled.MatchString(secret) {
 		return true
