@@ -17,6 +17,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/errgroup"
+
+	"tributary/processor/recompute"
 )
 
 // Handler does everything that a batch of records asks for and returns when ClickHouse has
@@ -230,8 +232,8 @@ func (c *Consumer) finish(ctx context.Context, records []*kgo.Record) error {
 
 // handle handles polled records, and returns when all of them are stored. More than MaxRecords are
 // as many batches, of one size, at the same time: while one batch waits for ClickHouse another is
-// computed. That two batches may know of one sale does no harm: they are handled as by two
-// processors (recompute.Recomputer).
+// computed, and one query finds the clicks of both (recompute.Together). That two batches may know
+// of one sale does no harm: they are handled as by two processors (recompute.Recomputer).
 func (c *Consumer) handle(ctx context.Context, records []*kgo.Record) error {
 	batches := 1
 	if c.MaxRecords > 0 {
@@ -240,8 +242,10 @@ func (c *Consumer) handle(ctx context.Context, records []*kgo.Record) error {
 	size := (len(records) + batches - 1) / batches
 	start := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
+	ctx, together := recompute.WithTogether(ctx, batches)
 	for batch := range slices.Chunk(records, size) {
 		group.Go(func() error {
+			defer together.End()
 			if err := Quarantine(ctx, batch, c.Handle, c.deadLetter, c.Log); err != nil {
 				return err
 			}

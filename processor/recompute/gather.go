@@ -43,7 +43,7 @@ func Load(
 		objects[i] = n.Value()
 	}
 	lookups, lctx := errgroup.WithContext(ctx)
-	lookups.Go(func() (err error) { k.Clicks, err = store.Clicks(lctx, workspace, graph.Clicks()); return err })
+	lookups.Go(func() (err error) { k.Clicks, err = clicks(lctx, store, workspace, graph.Clicks()); return err })
 	lookups.Go(func() error {
 		facts, err := store.Facts(lctx, workspace, objects)
 		k.Facts = bySubject(facts)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/hex"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -94,7 +95,9 @@ func (r *Recomputer) Apply(ctx context.Context, batch map[string]*Changes, store
 	if err := inserts.Wait(); err != nil {
 		return err
 	}
-	for workspace, n := range batch {
+	// In one order, so that batches at the same time ask for the clicks of one workspace (Together).
+	for _, workspace := range slices.Sorted(maps.Keys(batch)) {
+		n := batch[workspace]
 		changed := append(changedBy(n.Edges), n.Changed...)
 		near := append(make([]identity.Node, 0, len(n.Changed)+4*len(n.Edges)), n.Changed...)
 		for _, e := range n.Edges {

@@ -1,0 +1,122 @@
+package recompute
+
+import (
+	"context"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"tributary/processor/identity"
+	"tributary/processor/join"
+)
+
+// Together lets batches that are handled at the same time look up their clicks by one query. The
+// clicks of a full batch are in nearly all granules of a million: the query of one batch reads all
+// of them, and that of two reads the same.
+//
+// The query comes when all of them have asked or ended. So it comes after whatever each stored
+// before it asked, and finds what a query of its own would have found (Recomputer).
+type Together struct {
+	ctx     context.Context // of all batches; that of one lookup may end sooner
+	mu      sync.Mutex
+	working int // batches that have not ended
+	waiting []*clicksLookup
+}
+
+type clicksLookup struct {
+	store     Reader
+	workspace string
+	nodes     []identity.Node
+	done      chan struct{} // closed when clicks and err are set
+	clicks    map[identity.Node]*join.Click
+	err       error
+}
+
+type togetherKey struct{}
+
+// WithTogether returns a context for so many batches. Each must call End when it has ended, however
+// it ends: the others wait for it.
+func WithTogether(ctx context.Context, batches int) (context.Context, *Together) {
+	t := &Together{ctx: ctx, working: batches}
+	return context.WithValue(ctx, togetherKey{}, t), t
+}
+
+// End notes that one batch asks for nothing any more.
+func (t *Together) End() {
+	t.mu.Lock()
+	t.working--
+	ready := t.ready()
+	t.mu.Unlock()
+	t.lookUp(ready)
+}
+
+// ready returns the lookups that wait, if all batches that have not ended wait. A batch that looks
+// up several things at once may wait several times: then the others are asked without the rest.
+func (t *Together) ready() []*clicksLookup {
+	if len(t.waiting) < t.working {
+		return nil
+	}
+	ready := t.waiting
+	t.waiting = nil
+	return ready
+}
+
+// lookUp answers lookups, by one query for each workspace.
+func (t *Together) lookUp(lookups []*clicksLookup) {
+	workspaces := make(map[string][]*clicksLookup)
+	for _, l := range lookups {
+		workspaces[l.workspace] = append(workspaces[l.workspace], l)
+	}
+	var queries errgroup.Group
+	for workspace, lookups := range workspaces {
+		queries.Go(func() error {
+			var nodes []identity.Node
+			for _, l := range lookups {
+				nodes = append(nodes, l.nodes...)
+			}
+			clicks, err := lookups[0].store.Clicks(t.ctx, workspace, nodes)
+			for _, l := range lookups {
+				if l.clicks, l.err = clicks, err; len(lookups) > 1 && err == nil {
+					l.clicks = among(clicks, l.nodes)
+				}
+				close(l.done)
+			}
+			return nil // each lookup has its own
+		})
+	}
+	_ = queries.Wait()
+}
+
+// among returns the clicks of some nodes: what a batch did not ask for is no evidence of its sales.
+func among(clicks map[identity.Node]*join.Click, nodes []identity.Node) map[identity.Node]*join.Click {
+	asked := make(map[identity.Node]*join.Click, len(nodes))
+	for _, n := range nodes {
+		if c := clicks[n]; c != nil {
+			asked[n] = c
+		}
+	}
+	return asked
+}
+
+// clicks returns the clicks among nodes. With a context of WithTogether it looks them up with those
+// of the other batches. Clicks are shared by all that asked for them, and changed by nobody.
+func clicks(ctx context.Context, store Reader, workspace string, nodes []identity.Node) (
+	map[identity.Node]*join.Click, error,
+) {
+	t, _ := ctx.Value(togetherKey{}).(*Together)
+	if t == nil || len(nodes) == 0 {
+		return store.Clicks(ctx, workspace, nodes)
+	}
+	l := &clicksLookup{store: store, workspace: workspace, nodes: nodes, done: make(chan struct{})}
+	t.mu.Lock()
+	t.waiting = append(t.waiting, l)
+	ready := t.ready()
+	t.mu.Unlock()
+	t.lookUp(ready)
+	select {
+	case <-l.done:
+		return l.clicks, l.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

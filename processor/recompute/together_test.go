@@ -1,0 +1,129 @@
+package recompute
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"tributary/processor/identity"
+	"tributary/processor/join"
+	"tributary/processor/stripe"
+)
+
+// clicksOnly has every click, and notes what it was asked for.
+type clicksOnly struct {
+	queries chan string // workspace and the clicks' names
+	err     error
+}
+
+func (s clicksOnly) Facts(context.Context, string, []string) (map[string][]stripe.Fact, error) {
+	return nil, nil
+}
+
+func (s clicksOnly) Clicks(ctx context.Context, workspace string, nodes []identity.Node) (
+	map[identity.Node]*join.Click, error,
+) {
+	text := []string{workspace}
+	found := make(map[identity.Node]*join.Click)
+	for _, n := range nodes {
+		text = append(text, n.Value())
+		found[n] = &join.Click{LinkID: workspace + n.Value()}
+	}
+	slices.Sort(text[1:])
+	s.queries <- strings.Join(text, " ")
+	return found, errors.Join(s.err, ctx.Err())
+}
+
+// Batches that are handled at the same time ask once, when all have asked or ended, and each gets
+// what it asked for.
+func TestClicksAreLookedUpTogether(t *testing.T) {
+	refused := errors.New("refused")
+	tests := map[string]struct {
+		asks []string // of each batch: a workspace and clicks, or nothing
+		err  error
+		want []string
+	}{
+		"one batch":      {[]string{"a 1 2"}, nil, []string{"a 1 2"}},
+		"two":            {[]string{"a 1 2", "a 3"}, nil, []string{"a 1 2 3"}},
+		"the same click": {[]string{"a 1 2", "a 2 3"}, nil, []string{"a 1 2 2 3"}},
+		"two workspaces": {[]string{"a 1", "b 1", "a 2"}, nil, []string{"a 1 2", "b 1"}},
+		"one asks not":   {[]string{"a 1", "", "a 2"}, nil, []string{"a 1 2"}},
+		"none asks":      {[]string{"", ""}, nil, nil},
+		"refused":        {[]string{"a 1", "a 2"}, refused, []string{"a 1 2"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := clicksOnly{make(chan string, 10), test.err}
+				ctx, together := WithTogether(t.Context(), len(test.asks))
+				for i, ask := range test.asks {
+					go func() {
+						defer together.End()
+						words := strings.Fields(ask)
+						if len(words) == 0 {
+							return
+						}
+						var nodes []identity.Node
+						for _, id := range words[1:] {
+							nodes = append(nodes, identity.New(identity.Click, id))
+						}
+						found, err := clicks(ctx, store, words[0], nodes)
+						if !errors.Is(err, test.err) || err == nil && len(found) != len(nodes) {
+							t.Errorf("%s: %d clicks, %v", ask, len(found), err)
+						}
+						for n, c := range found {
+							if err == nil && (!slices.Contains(nodes, n) || c.LinkID != words[0]+n.Value()) {
+								t.Errorf("%s: %s is %s", ask, n, c.LinkID)
+							}
+						}
+					}()
+					synctest.Wait()
+					if early := len(store.queries); early > 0 && i+1 < len(test.asks) {
+						t.Errorf("%d queries before all have asked", early)
+					}
+				}
+				close(store.queries)
+				got := slices.Sorted(func(yield func(string) bool) {
+					for q := range store.queries {
+						if !yield(q) {
+							return
+						}
+					}
+				})
+				if !slices.Equal(got, test.want) {
+					t.Errorf("asked for %q, want %q", got, test.want)
+				}
+			})
+		})
+	}
+}
+
+// A batch whose own lookup is cut off takes no clicks from the other, and does not keep it waiting.
+// A ends while B has not asked: B then asks alone, in the context of all.
+func TestClicksOfOneThatIsCutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := clicksOnly{queries: make(chan string, 10)}
+		ctx, together := WithTogether(t.Context(), 2)
+		nodes := []identity.Node{identity.New(identity.Click, "1")}
+		own, cut := context.WithCancel(ctx)
+		ended := make(chan error)
+		go func() {
+			_, err := clicks(own, store, "a", nodes)
+			ended <- err
+		}()
+		synctest.Wait()
+		cut()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		found, err := clicks(ctx, store, "a", nodes)
+		if err != nil || len(found) != 1 {
+			t.Errorf("%d clicks, %v", len(found), err)
+		}
+		together.End()
+		together.End()
+	})
+}
