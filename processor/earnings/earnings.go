@@ -90,8 +90,9 @@ var ErrClosed = errors.New("the month is closed")
 // statedFrom are the tables that lines are computed from.
 var statedFrom = []string{"ledger", "earning_rules", "earning_months", "earning_lines"}
 
-// Close states a month for good. It is to be run from one place at a time: of two closings at once
-// one counts, and the other returns ErrClosed.
+// Close states a month for good. It is to be run from one place at a time: of two closings of a month
+// at once one counts, and the other returns ErrClosed. One that finds at its end that another month
+// was closed meanwhile closes nothing, and returns an error: its lines would state that month again.
 //
 // The lines are written first, under the name of this closing, and count for nothing yet: a Close
 // that is interrupted leaves the month open. One row in earning_months then makes them count.
@@ -108,13 +109,14 @@ func Close(ctx context.Context, store Store, book Book, month Month, now time.Ti
 	if err := store.Sync(ctx, statedFrom...); err != nil {
 		return err
 	}
-	if err := checkOpen(ctx, store, book, month); err != nil {
+	last, err := checkOpen(ctx, store, book, month)
+	if err != nil {
 		return err
 	}
 	closing := rand.Text()
 	args := book.args(clickhouse.Named("month", month.Day()), clickhouse.Named("closing", closing),
-		clickhouse.Named("at", millis(now)))
-	err := store.Exec(ctx, `INSERT INTO earning_lines (workspace, livemode, month, closing, affiliate_id, line, entry_id, sale_id,
+		clickhouse.Named("at", millis(now)), clickhouse.Named("last", last.Format(time.DateOnly)))
+	err = store.Exec(ctx, `INSERT INTO earning_lines (workspace, livemode, month, closing, affiliate_id, line, entry_id, sale_id,
 			object_id, kind, occurred_at, payable_at, net_usd, rule, products, restates, usd)
 		SELECT {workspace:String}, {livemode:Bool}, {month:Date}, {closing:String}, affiliate_id, line, entry_id, sale_id,
 			object_id, kind, occurred_at, payable_at, net_usd, rule, products, restates, usd
@@ -130,7 +132,7 @@ func Close(ctx context.Context, store Store, book Book, month Month, now time.Ti
 			SELECT {workspace:String}, {livemode:Bool}, {month:Date}, {at:DateTime64(3, 'UTC')}, {closing:String},
 				argMax(minimum_usd, loaded_at)
 			FROM earning_rules WHERE workspace = {workspace:String}
-			HAVING {month:Date} > (SELECT max(month) FROM earning_months
+			HAVING {last:Date} = (SELECT max(month) FROM earning_months
 				WHERE workspace = {workspace:String} AND livemode = {livemode:Bool})`, args...)
 	}
 	if err == nil {
@@ -143,28 +145,29 @@ func Close(ctx context.Context, store Store, book Book, month Month, now time.Ti
 	return checkWinner(ctx, store, book, month, closing)
 }
 
-// checkOpen reports as an error why the month cannot be closed.
-func checkOpen(ctx context.Context, store Store, book Book, month Month) error {
+// checkOpen returns the newest closed month, 1970-01 if there is none, and reports as an error why the
+// month cannot be closed.
+func checkOpen(ctx context.Context, store Store, book Book, month Month) (last time.Time, err error) {
 	var loads uint64
-	var last time.Time
-	err := store.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&loads, &last) }, `SELECT
+	err = store.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&loads, &last) }, `SELECT
 			(SELECT count() FROM earning_rules WHERE workspace = {workspace:String}),
 			(SELECT max(month) FROM earning_months WHERE workspace = {workspace:String} AND livemode = {livemode:Bool})`,
 		book.args()...)
 	switch {
 	case err != nil:
-		return fmt.Errorf("read closed months: %w", err)
+		return last, fmt.Errorf("read closed months: %w", err)
 	case loads == 0:
-		return fmt.Errorf("workspace %s has no rules of earnings (hint: load them by \"processor earnings rules FILE\")",
+		return last, fmt.Errorf("workspace %s has no rules of earnings (hint: load them by \"processor earnings rules FILE\")",
 			book.Workspace)
 	case !last.Before(month.first):
-		return fmt.Errorf("%w: %s was closed, or a later one (hint: what has changed since falls into the open month)",
-			ErrClosed, month)
+		return last, fmt.Errorf("%w: %s was closed, or a later one (hint: what has changed since falls into the open "+
+			"month)", ErrClosed, month)
 	}
-	return nil
+	return last, nil
 }
 
-// checkWinner returns ErrClosed where another closing of the month counts.
+// checkWinner returns ErrClosed where another closing of the month counts, and another error where
+// none does.
 func checkWinner(ctx context.Context, store Store, book Book, month Month, closing string) error {
 	var first string
 	err := store.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&first) }, `SELECT
@@ -174,11 +177,14 @@ func checkWinner(ctx context.Context, store Store, book Book, month Month, closi
 	if err != nil {
 		return fmt.Errorf("read how %s was closed: %w", month, err)
 	}
-	if first != closing {
-		return fmt.Errorf("%w: somebody else closed %s or a later month at the same time, and that counts", ErrClosed,
+	switch first {
+	case closing:
+		return nil
+	case "":
+		return fmt.Errorf("%s is not closed: another month was closed at the same time (hint: run the command again)",
 			month)
 	}
-	return nil
+	return fmt.Errorf("%w: somebody else closed %s at the same time, and that counts", ErrClosed, month)
 }
 
 // Unconverted counts the entries until the month's end that nobody earns anything by yet, because

@@ -507,6 +507,26 @@ func TestSlowCloseLoses(t *testing.T) {
 	}
 }
 
+// The lines of February were computed while January was open, so they state January too.
+func TestCloseOfAnEarlierMonthMeanwhile(t *testing.T) {
+	b := open(t)
+	b.rules(someRules)
+	b.entry("e01 1 payment in_1 cus_1 2025-01-05T10:00:00 bob - 100")
+	b.book()
+	slow := &meanwhile{b.store, "INSERT INTO earning_months", func() {
+		if err := b.close("2025-01"); err != nil {
+			t.Error(err)
+		}
+	}}
+	if err := closeIn(t.Context(), slow, "2025-02"); err == nil || errors.Is(err, earnings.ErrClosed) {
+		t.Errorf("February was closed by lines older than January's closing: %v", err)
+	}
+	if err := b.close("2025-02"); err != nil {
+		t.Errorf("it cannot be closed after that: %v", err)
+	}
+	b.states("2025-01", "bob 0.00 15.00 0.00 0.00 15.00 0.00")
+}
+
 // On several servers rules are loaded and months are closed from what all of them have.
 func TestCloseWaitsForReplicas(t *testing.T) {
 	dsn, db := sqltest.Open(t)
