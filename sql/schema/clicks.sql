@@ -48,5 +48,5 @@ CREATE TABLE clicks
 ENGINE = ReplacingMergeTree(version)
 PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(reinterpretAsInt64(reverse(substring(click_id, 1, 6))), 'UTC'))
 ORDER BY (workspace, click_id)
-SETTINGS index_granularity = 1024, min_compress_block_size = 4096, max_compress_block_size = 65536, string_serialization_version = 'single_stream'
+SETTINGS index_granularity = 1024, min_compress_block_size = 4096, max_compress_block_size = 65536, string_serialization_version = 'single_stream', min_level_for_wide_part = 1
 COMMENT 'Every click, one row an id and workspace; the truth and the join\'s store';

@@ -459,3 +459,5 @@ ALTER TABLE clicks_local ON CLUSTER `main` MODIFY SETTING string_serialization_v
 CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS
 -- 0103_credit_notes_of_invoices.sql
 ALTER TABLE facts
+-- 0106_inserts_in_one_file.sql
+ALTER TABLE clicks_local ON CLUSTER `main` MODIFY SETTING min_level_for_wide_part = 1

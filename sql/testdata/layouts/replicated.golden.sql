@@ -419,3 +419,5 @@ ALTER TABLE clicks MODIFY SETTING string_serialization_version = 'single_stream'
 CREATE OR REPLACE VIEW activity AS
 -- 0103_credit_notes_of_invoices.sql
 ALTER TABLE facts
+-- 0106_inserts_in_one_file.sql
+ALTER TABLE clicks MODIFY SETTING min_level_for_wide_part = 1
