@@ -27,7 +27,8 @@ import (
 	"tributary/sql"
 )
 
-// The statements that make a history, with the parameters total, first, count and until.
+// The statements that make a history, with the parameters total, first, count, until, and few, by
+// which only the workspaces that are asked for have rows.
 //
 //go:embed history/*.sql
 var histories embed.FS
@@ -44,10 +45,15 @@ type queries struct {
 	Files  bool   `help:"Send the query files as they are, like clients of ClickHouse, and not what the dashboard makes of them."`
 	Only   string `placeholder:"NAME" help:"Only this question, also one that the page does not ask at once."`
 	Days   []int  `default:"7,30,90,730" help:"The ranges of time, in days before the history's end."`
+	Last   int    `default:"730" help:"Make clicks and page views of only so many last days. Leads and entries are of the whole two years."`
+	Few    bool   `help:"Make only the rows of the workspaces that are asked for, a third of all."`
 }
 
 // untilDay is the day after the history's last one. It is fixed, so that two runs have the same.
 var untilDay = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+
+// historyDays is how many days a whole history has.
+const historyDays = 730
 
 // chunk is how many clicks one INSERT makes.
 const chunk = 500_000
@@ -88,6 +94,12 @@ var asked = []question{
 
 // Run makes the history and prints a table for each workspace.
 func (q *queries) Run(ctx context.Context) error {
+	if q.Last < 1 || q.Last > historyDays {
+		return fmt.Errorf("--last is %d (hint: give days from 1 to %d)", q.Last, historyDays)
+	}
+	if longest := slices.Max(q.Days); longest > q.Last {
+		return fmt.Errorf("--days has %d, more than the %d days of --last", longest, q.Last)
+	}
 	base, dir, remove, err := engineIn(q.Data)
 	if err != nil {
 		return err
@@ -183,6 +195,9 @@ func (q *queries) prepare(ctx context.Context, base, dir string) error {
 	start := time.Now()
 	step := func(name string, make func() error) error {
 		done := filepath.Join(dir, fmt.Sprintf("%s-%d", name, q.Clicks))
+		if q.Last != historyDays || q.Few {
+			done += fmt.Sprintf("-%d-%t", q.Last, q.Few)
+		}
 		if _, err := os.Stat(done); err == nil {
 			return nil
 		}
@@ -210,7 +225,7 @@ func (q *queries) prepare(ctx context.Context, base, dir string) error {
 		return err
 	}
 	defer store.Close()
-	if err := step("clicks_by_day", func() error { return computeDays(ctx, store) }); err != nil {
+	if err := step("clicks_by_day", func() error { return computeDays(ctx, store, q.Last) }); err != nil {
 		return err
 	}
 	if err := store.Exec(ctx, "TRUNCATE TABLE payments_written"); err != nil { // as long after the last payment
@@ -226,10 +241,15 @@ func (q *queries) fill(ctx context.Context, base, table string) error {
 	if err != nil {
 		return err
 	}
-	for first := uint64(0); first < q.Clicks; first += chunk {
+	first := uint64(0)
+	if table == "clicks" || table == "page_views" { // what is asked of a person or buyer may be of any time
+		first = (q.Clicks - q.Clicks*uint64(q.Last)/historyDays) / chunk * chunk
+	}
+	for ; first < q.Clicks; first += chunk {
 		_, err := ask(ctx, base, string(text), url.Values{
 			"param_total": {fmt.Sprint(q.Clicks)}, "param_first": {fmt.Sprint(first)},
 			"param_count": {fmt.Sprint(min(chunk, q.Clicks-first))}, "param_until": {untilDay.Format(time.DateTime)},
+			"param_few": {fmt.Sprint(q.Few)},
 		})
 		if err != nil {
 			return err
@@ -241,9 +261,9 @@ func (q *queries) fill(ctx context.Context, base, table string) error {
 // workspaces are those that are asked for: one with 30 % of the history, and one with 1 %.
 var workspaces = []string{"largest", "w1"}
 
-// computeDays computes clicks_by_day of the workspaces that are asked for, but for the last day,
-// which counts as still changing.
-func computeDays(ctx context.Context, store *clickhousestore.Store) error {
+// computeDays computes the last days of clicks_by_day of the workspaces that are asked for, but for
+// the last day, which counts as still changing.
+func computeDays(ctx context.Context, store *clickhousestore.Store, days int) error {
 	today := untilDay.AddDate(0, 0, -1)
 	for _, statement := range []string{
 		"CREATE TABLE IF NOT EXISTS quiet AS click_days",
@@ -257,7 +277,7 @@ func computeDays(ctx context.Context, store *clickhousestore.Store) error {
 		}
 	}
 	for _, workspace := range workspaces {
-		for first := today.AddDate(-2, 0, -1); first.Before(today); first = first.AddDate(0, 1, 0) {
+		for first := today.AddDate(0, 0, -days-1); first.Before(today); first = first.AddDate(0, 1, 0) {
 			last := first.AddDate(0, 1, -1)
 			if last.After(today) {
 				last = today

@@ -115,6 +115,7 @@ func (u *upkeep) prepare(ctx context.Context, base, dir string) error {
 		_, err := ask(ctx, base, string(text), url.Values{
 			"param_total": {fmt.Sprint(clicks)}, "param_first": {fmt.Sprint(first)},
 			"param_count": {fmt.Sprint(min(10*chunk, clicks-first))}, "param_until": {untilDay.Format(time.DateTime)},
+			"param_few": {"false"},
 		})
 		if err != nil {
 			return fmt.Errorf("make the ledger: %w", err)

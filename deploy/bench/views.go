@@ -62,7 +62,7 @@ func (v *views) Run(ctx context.Context) error {
 		// as dense as 100 million clicks in two years
 		err := run(strings.Replace(string(text), "INSERT INTO clicks (", "INSERT INTO "+memory+" (", 1), url.Values{
 			"param_total": {"100000000"}, "param_first": {fmt.Sprint(i * viewBatch)}, "param_count": {fmt.Sprint(viewBatch)},
-			"param_until": {untilDay.Format(time.DateTime)},
+			"param_until": {untilDay.Format(time.DateTime)}, "param_few": {"false"},
 		})
 		if err != nil {
 			return err

@@ -24,4 +24,5 @@ SELECT
     concat('Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/', toString(120 + c % 10), '.0.0.0 Safari/537.36'),
     'link', n % 50 = 7, bitNot(toUInt64(ms + 200))
 FROM numbers({first:UInt64}, {count:UInt64})
+WHERE c % 100 <= 30 OR NOT {few:Bool}
 SETTINGS max_partitions_per_insert_block = 0

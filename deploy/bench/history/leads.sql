@@ -10,3 +10,4 @@ SELECT
     concat('user-', toString(n)), 'Sign up', 'async', 1, concat('external:user-', toString(n)),
     concat('affiliate-', toString(affiliate)), concat('link-', toString(link)), concat('campaign-', toString(link % 80)), 'US', 'click_id', 1
 FROM numbers(intDiv({first:UInt64}, 100), intDiv({count:UInt64}, 100))
+WHERE c % 100 <= 30 OR NOT {few:Bool}

@@ -18,3 +18,4 @@ SELECT
     if(credited, concat('source-', toString(affiliate % 20)), ''), if(credited, concat('campaign-', toString(link % 80)), ''), if(credited, 'affiliate', ''), 'US', 'desktop',
     if(credited, 'click_id', 'none'), 'booked', v
 FROM numbers(intDiv({first:UInt64}, 10), intDiv({count:UInt64}, 10))
+WHERE c % 100 <= 30 OR NOT {few:Bool}

@@ -12,4 +12,5 @@ SELECT
     ['Chrome', 'Safari', 'Firefox', 'Edge', 'Samsung Internet', 'Opera'][1 + toUInt32(6 * pow((b % 907) / 907, 2))],
     ['desktop', 'mobile', 'tablet'][1 + toUInt32(3 * pow((b % 701) / 701, 2))], n % 50 = 7, bitNot(toUInt64(ms + 200))
 FROM numbers(intDiv({first:UInt64}, 2), intDiv({count:UInt64}, 2))
+WHERE c % 100 <= 30 OR NOT {few:Bool}
 SETTINGS max_partitions_per_insert_block = 0
