@@ -220,7 +220,7 @@ func pathsTo(t *testing.T, dsn string) []path {
 			return readRows(t, askLarge(t, dsn, q, sql.Whole, a, asJSON))
 		}},
 		{"the parts for a large workspace", func(t *testing.T, q sql.Question, a asked) []map[string]any {
-			if !q.HasParts() {
+			if !q.HasParts(false) {
 				return readRows(t, askLarge(t, dsn, q, sql.Whole, a, asJSON))
 			}
 			const asRows = "\nFORMAT TabSeparatedWithNamesAndTypes"

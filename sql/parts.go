@@ -31,10 +31,19 @@ var parted = regexp.MustCompile(
 // ofClicks stands in each figure of clicks, and in no other.
 const ofClicks = "what = 'click'"
 
+// united is a question that reads one UNION ALL, of which the first SELECT adds up clicks.
+var united = regexp.MustCompile(
+	`(?s)^(.*?\nFROM\n)\(\n(    SELECT\n.*?` + rollupCall.String() +
+		`.*?)\n    UNION ALL\n(    SELECT\b.*?)\n\)(.*)(\nSETTINGS .*)$`)
+
 // HasParts reports whether the question can be asked in parts. Planning a statement takes one
 // processor, and most of the time that a small workspace waits for its answer. So two statements of
-// half the size, asked at the same time, are answered earlier; Join makes one answer of theirs.
-func (q Question) HasParts() bool {
+// half the size, asked at the same time, are answered earlier; Join makes one answer of theirs. In a
+// large workspace that takes longer where a UNION ALL has all names, of which most are shown nowhere.
+func (q Question) HasParts(large bool) bool {
+	if m := united.FindStringSubmatch(q.Text); m != nil {
+		return !large || !strings.Contains(m[5], "\nGROUP BY dimension, name\n")
+	}
 	m := parted.FindStringSubmatch(q.Text)
 	return m != nil && activityCall.MatchString(m[3]) && strings.Contains(m[2], ofClicks)
 }
@@ -43,8 +52,16 @@ func (q Question) HasParts() bool {
 // one row for everything.
 func hasKey(from string) bool { return strings.Contains(from, "\n    GROUP BY ") }
 
-// partText returns the question's SELECT over activity with its key and the figures of a part.
+// partText returns what a part of the question reads: of a UNION ALL its SELECTs, else the one over
+// activity with its key and the figures of the part.
 func (q Question) partText(of Part) string {
+	if m := united.FindStringSubmatch(q.Text); m != nil {
+		selected := m[2]
+		if of == Others {
+			selected = m[4]
+		}
+		return selected + m[6]
+	}
 	m := parted.FindStringSubmatch(q.Text)
 	var columns []string
 	for i, line := range strings.Split(strings.TrimSuffix(m[2], "\n"), "\n") {
@@ -59,67 +76,97 @@ func (q Question) partText(of Part) string {
 // TabSeparatedWithNamesAndTypes. Where one of them has no row of a key, its figures are 0. The rows
 // are part of the text: for a table function readers would need a right that they do not have.
 func (q Question) Join(clicks, others string) (string, error) {
+	begin, end, rows, err := q.join(clicks, others)
+	if err != nil {
+		return "", fmt.Errorf("join the parts of %s: %w", q.Name, err)
+	}
+	columns := slices.Clone(rows.columns)
+	for i, column := range columns {
+		columns[i] = fmt.Sprintf("row.%d AS %s", i+1, column)
+	}
+	tuples := make([]string, len(rows.cells))
+	for i, cells := range rows.cells {
+		tuples[i] = "(" + strings.Join(cells, ",") + ")"
+	}
+	return begin + "(\n    SELECT " + strings.Join(columns, ", ") + "\n    FROM (SELECT arrayJoin(CAST('[" +
+		strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(strings.Join(tuples, ",")) + "]', 'Array(Tuple(" +
+		strings.Join(rows.types, ", ") + "))')) AS row)\n)" + end, nil
+}
+
+// join returns what stands before and after the SELECT that the parts answered, and its rows.
+func (q Question) join(clicks, others string) (begin, end string, rows partRows, err error) {
+	a, err := readPart(clicks)
+	b, err2 := readPart(others)
+	if err := errors.Join(err, err2); err != nil {
+		return "", "", partRows{}, err
+	}
+	if m := united.FindStringSubmatch(q.Text); m != nil {
+		if !slices.Equal(a.types, b.types) {
+			return "", "", partRows{}, fmt.Errorf("the parts' columns are %v and %v", a.types, b.types)
+		}
+		a.cells = append(a.cells, b.cells...)
+		return m[1], m[5] + m[6], a, nil
+	}
 	m, keys := parted.FindStringSubmatch(q.Text), 0
 	if hasKey(m[3]) {
 		keys = 1
 	}
-	a, err := readPart(clicks, keys)
-	b, err2 := readPart(others, keys)
-	if err := errors.Join(err, err2); err != nil {
-		return "", fmt.Errorf("join the parts of %s: %w", q.Name, err)
+	if len(a.columns) <= keys || len(b.columns) <= keys {
+		return "", "", partRows{}, errors.New("a part has no figures")
 	}
-	rows := make([]string, 0, max(len(a.figures), len(b.figures)))
-	add := func(key, figures string) {
-		if keys > 0 {
-			figures = "'" + key + "'," + figures
-		}
-		rows = append(rows, "("+figures+")")
+	rows = partRows{columns: slices.Concat(a.columns, b.columns[keys:]), types: slices.Concat(a.types, b.types[keys:])}
+	figures := make(map[string][]string, len(b.cells))
+	key := func(cells []string) string { return strings.Join(cells[:keys], "") }
+	for _, cells := range b.cells {
+		figures[key(cells)] = cells[keys:]
 	}
-	for key, figures := range a.figures {
-		others, ok := b.figures[key]
+	for _, cells := range a.cells {
+		ofOthers, ok := figures[key(cells)]
 		if !ok {
-			others = b.zeros
+			ofOthers = slices.Repeat([]string{"0"}, len(b.columns)-keys)
 		}
-		add(key, figures+","+others)
+		rows.cells = append(rows.cells, slices.Concat(cells, ofOthers))
+		delete(figures, key(cells))
 	}
-	for key, figures := range b.figures {
-		if _, ok := a.figures[key]; !ok {
-			add(key, a.zeros+","+figures)
+	for _, cells := range b.cells {
+		if _, ok := figures[key(cells)]; ok {
+			zeros := slices.Repeat([]string{"0"}, len(a.columns)-keys)
+			rows.cells = append(rows.cells, slices.Concat(cells[:keys], zeros, cells[keys:]))
 		}
 	}
-	columns := slices.Concat(a.columns, b.columns[keys:])
-	for i, column := range columns {
-		columns[i] = fmt.Sprintf("row.%d AS %s", i+1, column)
-	}
-	types := strings.Join(slices.Concat(a.types, b.types[keys:]), ", ")
-	return m[1] + "(\n    SELECT " + strings.Join(columns, ", ") + "\n    FROM (SELECT arrayJoin(CAST('[" +
-		strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(strings.Join(rows, ",")) + "]', 'Array(Tuple(" + types +
-		"))')) AS row)\n)" + m[4] + m[5], nil
+	return m[1], m[4] + m[5], rows, nil
 }
 
-// partRows is what a part answered, as TabSeparated writes it, which escapes texts as SQL does.
+// partRows is what a part answered. Its cells are literals: TabSeparated escapes texts as SQL does.
 type partRows struct {
 	columns, types []string
-	figures        map[string]string // by key, separated by commas
-	zeros          string            // of a key that has no row
+	cells          [][]string
 }
 
-func readPart(answer string, keys int) (partRows, error) {
+func readPart(answer string) (partRows, error) {
 	lines := strings.Split(strings.TrimSuffix(answer, "\n"), "\n")
 	if len(lines) < 2 {
 		return partRows{}, errors.New("an answer has no names and types of its columns")
 	}
 	p := partRows{columns: strings.Split(lines[0], "\t"), types: strings.Split(lines[1], "\t"),
-		figures: make(map[string]string, len(lines)-2)}
+		cells: make([][]string, 0, len(lines)-2)}
 	for i, line := range lines[1:] {
 		cells := strings.Split(line, "\t")
-		if len(cells) != len(p.columns) || len(cells) <= keys {
+		if len(cells) != len(p.columns) {
 			return partRows{}, fmt.Errorf("row %d has %d columns, not %d", i, len(cells), len(p.columns))
 		}
-		if i > 0 {
-			p.figures[strings.Join(cells[:keys], "")] = strings.Join(cells[keys:], ",")
+		if i == 0 {
+			continue
 		}
+		for j, kind := range p.types {
+			if unquotedType.FindString(kind) == "" {
+				cells[j] = "'" + cells[j] + "'"
+			}
+		}
+		p.cells = append(p.cells, cells)
 	}
-	p.zeros = strings.Join(slices.Repeat([]string{"0"}, len(p.columns)-keys), ",")
 	return p, nil
 }
+
+// unquotedType is a type of which literals are numbers.
+var unquotedType = regexp.MustCompile(`^(U?Int\d+|Decimal\(.*\))$`)

@@ -14,10 +14,17 @@ func TestParts(t *testing.T) {
 	var parted []string
 	for _, name := range queries(t) {
 		q := question(t, name)
-		if !q.HasParts() {
+		if !q.HasParts(false) {
 			continue
 		}
+		if large := q.HasParts(true); large != (name != "top") {
+			t.Errorf("%s of a large workspace is asked in parts: %t", name, large)
+		}
 		parted = append(parted, name)
+		whole, err := q.Statement(parameters(q), sql.Known{Large: true})
+		if err != nil {
+			t.Fatal(err)
+		}
 		for part, reads := range map[sql.Part][]string{
 			sql.Clicks: {"clicks_by_day", "click_days"}, sql.Others: {"revenue", "leads_attributed"},
 		} {
@@ -26,15 +33,17 @@ func TestParts(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				text = strings.ReplaceAll(text, "FROM people", "FROM leads_attributed")
 				for _, table := range []string{"clicks_by_day", "click_days", "revenue", "leads_attributed"} {
-					if got := strings.Contains(text, "FROM "+table); got != slices.Contains(reads, table) {
+					want := slices.Contains(reads, table) && strings.Contains(whole, "FROM "+table)
+					if got := strings.Contains(text, "FROM "+table); got != want {
 						t.Errorf("part %d of %s, large %t, reads %s: %t", part, name, large, table, got)
 					}
 				}
 			}
 		}
 	}
-	if want := []string{"breakdown", "funnel", "trend"}; !slices.Equal(parted, want) {
+	if want := []string{"breakdown", "funnel", "timeseries", "top", "totals", "trend"}; !slices.Equal(parted, want) {
 		t.Errorf("%v are asked in parts, not %v", parted, want)
 	}
 }

@@ -369,7 +369,7 @@ func asDashboard(ctx context.Context, base string, question sql.Question, worksp
 		}
 		return ask(ctx, base, text+"\nFORMAT "+format, parameters)
 	}
-	if !question.HasParts() {
+	if !question.HasParts(workspace == "largest") {
 		return part(ctx, sql.Whole, "TSV")
 	}
 	var clicks, others string

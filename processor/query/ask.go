@@ -223,7 +223,7 @@ func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]stri
 	if err != nil {
 		return nil, err
 	}
-	inParts := a.inParts(q, values)
+	inParts := a.inParts(q, values, large)
 	if inParts {
 		answer, err = a.sendParts(ctx, q, values, f, large)
 		// More names than are worth joining, of which the question shows the first, are asked for as a whole.
@@ -245,10 +245,10 @@ func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]stri
 }
 
 // inParts reports whether to ask the question in parts: not where these had too many names of late.
-func (a *Asker) inParts(q sql.Question, values map[string]string) bool {
+func (a *Asker) inParts(q sql.Question, values map[string]string, large bool) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return q.HasParts() && time.Since(a.whole[partsKey(q, values)]) >= sizeFor
+	return q.HasParts(large) && time.Since(a.whole[partsKey(q, values)]) >= sizeFor
 }
 
 // partsKey is made of what decides how many names a question has, but for its time and filters. There

@@ -91,11 +91,14 @@ func TestPartsAnswerAsOne(t *testing.T) {
 			{"dimension": "campaign", "currency": "eur"}, {"dimension": "affiliate"},
 			{"dimension": "campaign", "without": `{"campaign":["","\\","\\'"]}`},
 			{"dimension": "campaign", "only": `{"campaign":["nobody has it"]}`}},
-		"trend":  {{}, {"unit": "hour", "timezone": "Asia/Kolkata"}, {"unit": "month", "timezone": "America/Havana"}},
-		"funnel": {{}, {"only": `{"campaign":["a\tb","'),('"]}`}},
+		"trend":      {{}, {"unit": "hour", "timezone": "Asia/Kolkata"}, {"unit": "month", "timezone": "America/Havana"}},
+		"funnel":     {{}, {"only": `{"campaign":["a\tb","'),('"]}`}},
+		"totals":     {{}, {"from": "2026-06-20", "to": "2026-06-21"}, {"livemode": "false"}},
+		"top":        {{}, {"limit": "3"}, {"from": "2026-06-20", "to": "2026-06-21"}},
+		"timeseries": {{}, {"step": "900"}, {"step": "86400"}, {"from": "2026-06-20", "to": "2026-06-21"}},
 	} {
 		q, err := sql.AskQuestion(name)
-		if err != nil || !q.HasParts() {
+		if err != nil || !q.HasParts(false) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		for i, given := range varied {
@@ -161,7 +164,7 @@ func TestPartsOfManyNames(t *testing.T) {
 			if got, err := a.Ask(t.Context(), "u", q, values, JSON); err != nil || !bytes.Equal(got, whole) {
 				t.Errorf("%d names: %v\n%s\nnot\n%s", tt.count, err, got, whole)
 			}
-			if a.inParts(q, values) != tt.joined {
+			if a.inParts(q, values, false) != tt.joined {
 				t.Errorf("%d names: asked in parts again: %t", tt.count, !tt.joined)
 			}
 		}

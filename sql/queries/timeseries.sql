@@ -12,7 +12,7 @@ FROM
         toStartOfInterval(toDateTime(day, 'UTC') + quarter * 900, toIntervalSecond({step:UInt32})) AS at,
         sum(clicks_at[quarter]) AS c,
         sum(page_views_at[quarter]) AS p,
-        0 AS s,
+        toUInt64(0) AS s,
         toDecimal128(0, 6) AS net
     FROM clicks_by_dimension(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimensions = [''], stored = true)
     ARRAY JOIN arrayDistinct(arrayConcat(mapKeys(clicks_at), mapKeys(page_views_at))) AS quarter
@@ -20,8 +20,8 @@ FROM
     UNION ALL
     SELECT
         toStartOfInterval(toDateTime(r.occurred_at, 'UTC'), toIntervalSecond({step:UInt32})) AS at,
-        0,
-        0,
+        toUInt64(0),
+        toUInt64(0),
         uniqExactIf(r.sale_id, r.kind = 'payment'),
         toDecimal128(sum(ifNull(r.net_usd, toDecimal64(0, 6))), 6)
     FROM revenue AS r FINAL

@@ -19,14 +19,14 @@ SELECT
 FROM
 (
     SELECT
-        d.dimension AS dimension, d.value AS name,
+        toString(d.dimension) AS dimension, toString(d.value) AS name,
         sum(d.clicks) AS c, toUInt64(0) AS l, toUInt64(0) AS s, toDecimal128(0, 6) AS net
     FROM clicks_by_dimension(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimensions = ['affiliate', 'link', 'campaign'], stored = true) AS d
     WHERE d.value != ''
     GROUP BY dimension, name
     HAVING c > 0
     UNION ALL
-    SELECT dimension, name, toUInt64(0), toUInt64(sum(quantity)), toUInt64(0), toDecimal128(0, 6)
+    SELECT dimension, name, toUInt64(0), sum(quantity), toUInt64(0), toDecimal128(0, 6)
     FROM
     (
         SELECT quantity, affiliate_id, link_id, utm_campaign

@@ -9,46 +9,43 @@
 -- @param from DateTime('UTC'): begin of the time, UTC
 -- @param to DateTime('UTC'): its end, not included
 SELECT
-    c.clicks AS clicks,
-    c.visitors AS visitors,
-    c.page_views AS page_views,
-    l.leads AS leads,
-    p.public_leads AS public_leads,
-    r.sales AS sales,
-    r.refunds AS refunds,
-    r.disputes AS disputes,
-    round(r.net, 2)::Decimal(38, 2) AS net_usd,
-    round(r.attributed_net / greatest(c.clicks, 1), 4)::Decimal(38, 4) AS epc,
-    round(toDecimal128(r.attributed_sales, 8) / greatest(c.clicks, 1), 4)::Decimal(38, 4) AS conversion
+    sum(c) AS clicks,
+    sum(v) AS visitors,
+    sum(w) AS page_views,
+    sum(l) AS leads,
+    sum(p) AS public_leads,
+    sum(s) AS sales,
+    sum(f) AS refunds,
+    sum(d) AS disputes,
+    round(sum(net), 2)::Decimal(38, 2) AS net_usd,
+    round(sum(attributed_net) / greatest(clicks, 1), 4)::Decimal(38, 4) AS epc,
+    round(toDecimal128(sum(attributed_sales), 8) / greatest(clicks, 1), 4)::Decimal(38, 4) AS conversion
 FROM
 (
-    SELECT sum(d.clicks) AS clicks, sum(d.page_views) AS page_views, uniqMerge(d.visitors) AS visitors
-    FROM clicks_by_dimension(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimensions = [''], stored = true) AS d
-) AS c
-CROSS JOIN
-(
-    SELECT sum(a.quantity) AS leads
-    FROM people AS a
-    WHERE a.workspace = {workspace:String} AND a.livemode = {livemode:Bool} AND a.received_at >= {from:DateTime('UTC')} AND a.received_at < {to:DateTime('UTC')}
-) AS l
-CROSS JOIN
-(
-    SELECT sum(b.quantity) AS public_leads
-    FROM public_leads AS b
-    WHERE b.workspace = {workspace:String} AND {livemode:Bool} AND b.received_at >= {from:DateTime('UTC')} AND b.received_at < {to:DateTime('UTC')}
-) AS p
-CROSS JOIN
-(
     SELECT
-        uniqExactIf(v.sale_id, v.kind = 'payment') AS sales,
-        countIf(v.kind = 'refund') AS refunds,
-        countIf(v.kind = 'dispute') AS disputes,
-        uniqExactIf(v.sale_id, v.kind = 'payment' AND v.match_rule NOT IN ('', 'none')) AS attributed_sales,
-        toDecimal128(sum(ifNull(v.net_usd, toDecimal64(0, 6))), 6) AS net,
-        toDecimal128(sumIf(ifNull(v.net_usd, toDecimal64(0, 6)), v.match_rule NOT IN ('', 'none')), 6) AS attributed_net
-    FROM revenue AS v FINAL
-    WHERE v.workspace = {workspace:String} AND v.status = 'booked' AND v.amount != 0 AND v.livemode = {livemode:Bool}
-        AND v.day >= toDate({from:DateTime('UTC')}) AND v.day <= toDate({to:DateTime('UTC')})
-        AND v.occurred_at >= {from:DateTime('UTC')} AND v.occurred_at < {to:DateTime('UTC')}
-) AS r
+        sum(r.clicks) AS c, uniqMerge(r.visitors) AS v, sum(r.page_views) AS w, toUInt64(0) AS l, toUInt64(0) AS p, toUInt64(0) AS s,
+        toUInt64(0) AS f, toUInt64(0) AS d, toUInt64(0) AS attributed_sales, toDecimal128(0, 6) AS net, toDecimal128(0, 6) AS attributed_net
+    FROM clicks_by_dimension(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimensions = [''], stored = true) AS r
+    UNION ALL
+    SELECT toUInt64(0), toUInt64(0), toUInt64(0), sum(quantity), toUInt64(0), toUInt64(0), toUInt64(0), toUInt64(0), toUInt64(0), toDecimal128(0, 6), toDecimal128(0, 6)
+    FROM people
+    WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND received_at >= {from:DateTime('UTC')} AND received_at < {to:DateTime('UTC')}
+    UNION ALL
+    SELECT toUInt64(0), toUInt64(0), toUInt64(0), toUInt64(0), sum(quantity), toUInt64(0), toUInt64(0), toUInt64(0), toUInt64(0), toDecimal128(0, 6), toDecimal128(0, 6)
+    FROM public_leads
+    WHERE workspace = {workspace:String} AND {livemode:Bool} AND received_at >= {from:DateTime('UTC')} AND received_at < {to:DateTime('UTC')}
+    UNION ALL
+    SELECT
+        toUInt64(0), toUInt64(0), toUInt64(0), toUInt64(0), toUInt64(0),
+        uniqExactIf(sale_id, kind = 'payment'),
+        countIf(kind = 'refund'),
+        countIf(kind = 'dispute'),
+        uniqExactIf(sale_id, kind = 'payment' AND match_rule NOT IN ('', 'none')),
+        toDecimal128(sum(ifNull(net_usd, toDecimal64(0, 6))), 6),
+        toDecimal128(sumIf(ifNull(net_usd, toDecimal64(0, 6)), match_rule NOT IN ('', 'none')), 6)
+    FROM revenue FINAL
+    WHERE workspace = {workspace:String} AND status = 'booked' AND amount != 0 AND livemode = {livemode:Bool}
+        AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')})
+        AND occurred_at >= {from:DateTime('UTC')} AND occurred_at < {to:DateTime('UTC')}
+)
 SETTINGS optimize_move_to_prewhere_if_final = 0, output_format_decimal_trailing_zeros = 1
