@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
@@ -115,8 +116,8 @@ func ComputeFirstSales(ctx context.Context, s *clickhouse.Store, l Ledger) error
 	var began time.Time
 	err := s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&began) }, "SELECT now64(3, 'UTC')")
 	if err == nil {
-		err = s.Exec(l.named(ctx, clickhousego.Parameters{"computed_at": began.UTC().Format("2006-01-02 15:04:05.000")}),
-			sql.ComputeFirstSales)
+		at := clickhousego.Parameters{"computed_at": began.UTC().Format("2006-01-02 15:04:05.000")}
+		err = s.Exec(clickhousego.Context(ctx, clickhousego.WithParameters(at)), l.named(sql.ComputeFirstSales))
 	}
 	if err != nil {
 		return fmt.Errorf("compute the first sales of %s: %w", l.Workspace, err)
@@ -142,20 +143,20 @@ func FirstSalesDifferences(ctx context.Context, s *clickhouse.Store) (map[Ledger
 }
 
 func (l Ledger) difference(ctx context.Context, s *clickhouse.Store) (count uint64, err error) {
-	ctx = l.named(ctx, nil)
 	first, ok, err := sql.LookUpFirstSales(func(statement string) (list []string, err error) {
 		err = s.Each(ctx, func(rows driver.Rows) error {
 			var row string
 			err := rows.Scan(&row)
 			list = append(list, row)
 			return err
-		}, statement)
+		}, l.named(statement))
 		return list, err
 	})
 	if err != nil || !ok {
 		return 0, err
 	}
-	err = s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&count) }, sql.FirstSalesDifference(first))
+	err = s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&count) },
+		l.named(sql.FirstSalesDifference(first)))
 	return count, err
 }
 
@@ -170,11 +171,10 @@ func RepairFirstSales(ctx context.Context, s *clickhouse.Store) error {
 	return err
 }
 
-// named gives a statement the parameters workspace and livemode, and more.
-func (l Ledger) named(ctx context.Context, more clickhousego.Parameters) context.Context {
-	parameters := clickhousego.Parameters{"workspace": l.Workspace, "livemode": strconv.FormatBool(l.Livemode)}
-	for name, value := range more {
-		parameters[name] = value
-	}
-	return clickhousego.Context(ctx, clickhousego.WithParameters(parameters))
+// named returns a statement with the workspace and livemode in the place of the parameters of these
+// names. Parameters of the client lose a backslash over HTTP, which the native protocol keeps.
+func (l Ledger) named(statement string) string {
+	workspace := strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(l.Workspace)
+	return strings.NewReplacer("{workspace:String}", "'"+workspace+"'",
+		"{livemode:Bool}", strconv.FormatBool(l.Livemode)).Replace(statement)
 }

@@ -230,6 +230,30 @@ func TestFirstSales(t *testing.T) {
 	}
 }
 
+// Whatever a workspace is called, its lists are its own.
+func TestFirstSalesOfAnyName(t *testing.T) {
+	dsn, db := sqltest.Open(t)
+	store, err := clickhouse.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for i, name := range []string{`a\tb`, `\`, `\\n`, "a\tb", `it's`, "{livemode:Bool}", "?"} {
+		if err := rollup.ComputeFirstSales(t.Context(), store, rollup.Ledger{Workspace: name}); err != nil {
+			t.Errorf("%q: %v", name, err)
+		}
+		var count, names uint64
+		err := db.QueryRowContext(t.Context(), "SELECT countIf(hex(workspace) = ?), uniqExact(workspace) FROM first_sales",
+			fmt.Sprintf("%X", name)).Scan(&count, &names)
+		if err != nil || count != 16 || names != uint64(i+1) {
+			t.Errorf("%q has %d lists, and there are %d names: %v", name, count, names, err)
+		}
+	}
+	if differences, err := rollup.FirstSalesDifferences(t.Context(), store); err != nil || len(differences) > 0 {
+		t.Errorf("the lists differ: %v %v", differences, err)
+	}
+}
+
 // Lists are computed where a ledger is large enough, once, and again when they are void for long
 // enough.
 func TestRefreshFirstSales(t *testing.T) {
