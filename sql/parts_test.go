@@ -61,7 +61,7 @@ func TestJoin(t *testing.T) {
 	others := ask(t, dsn, "SELECT arrayJoin(arrayConcat("+names+`, ['others'])) AS name, 1 AS leads, 2 AS sales,
 		2 AS customers, 1 AS attributed_customers, -1.5::Decimal(38, 6) AS net, 3::Decimal(38, 6) AS paid,
 		-4.5::Decimal(38, 6) AS refunded, 0::Decimal(38, 6) AS disputed, -1::Decimal(38, 6) AS attributed_net,
-		0 AS without_rate`+asRows, nil)
+		0 AS without_rate, 0::UInt8 AS attributed_unrated, 0::UInt8 AS paid_unrated, 0::UInt8 AS refunded_unrated`+asRows, nil)
 	text, err := q.Join(clicks, others)
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,7 @@
 -- What do customers bring after they were won, and how many come back?
 -- Buyers by the unit of time of their first sale and by whom or what it is credited to; age: units since then, 0 is the first. buyers:
 -- how many the cohort has. active: how many of them bought in this unit; retention: the share. net_usd: without tax, refunds and disputes
--- subtracted when they happened; cumulative_usd: until then; per_buyer: that for each of the cohort. Money without a rate is left out
+-- subtracted when they happened; cumulative_usd: until then; per_buyer: that for each of the cohort, NULL where none of it has a rate. Money without a rate is left out
 -- (see without_rate). A cohort has no row for a unit in which no money of its buyers moved.
 -- @param workspace String: whose data
 -- @param livemode Bool = true: false: Stripe's test mode
@@ -19,7 +19,7 @@ SELECT
     round(toDecimal128(active, 6) / buyers, 4) AS retention,
     sum(ifNull(entry_usd, 0)) AS net_usd,
     sum(net_usd) OVER (PARTITION BY cohort, name ORDER BY age) AS cumulative_usd,
-    round(cumulative_usd / buyers, 4) AS per_buyer
+    if(min(min(entry_usd IS NULL)) OVER (PARTITION BY cohort, name ORDER BY age), NULL, round(cumulative_usd / buyers, 4)) AS per_buyer
 FROM
 (
     SELECT

@@ -2,7 +2,7 @@
 -- One row for each product: prod_…, or the seller's own id; an empty name: none is named, such as shipping, or the lines of an invoice
 -- beyond the tenth, which are in no event. Together the rows are the revenue of the same filters. sales: with the product; a sale
 -- of several counts for each. customers: buyers' first sales. paid, refunded, disputed: without tax, when they happened; net is their
--- sum. refund_rate: refunded of paid; NULL: nothing was paid. Money without a rate is in no sum, but counted. product_names has names.
+-- sum. refund_rate: refunded of paid; NULL: nothing was paid, or no refund has a rate. Money without a rate is in no sum, but counted. product_names has names.
 -- @param workspace String: whose data
 -- @param livemode Bool = true: false: Stripe's test mode
 -- @param from DateTime('UTC'): begin of the time, UTC
@@ -20,7 +20,7 @@ SELECT
     sumIf(ifNull(a.net, 0), kind IN ('refund', 'refund_reversal')) AS refunded,
     sumIf(ifNull(a.net, 0), kind IN ('dispute', 'dispute_reversal')) AS disputed,
     sum(ifNull(a.net, 0)) AS net,
-    if(paid = 0, NULL, round(-refunded / paid, 4)) AS refund_rate,
+    if(paid = 0 OR minIf(a.net IS NULL, kind IN ('refund', 'refund_reversal')), NULL, round(-refunded / paid, 4)) AS refund_rate,
     countIf(a.net IS NULL) AS without_rate
 FROM activity(
     workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = 'product',
