@@ -34,6 +34,7 @@ type processor struct {
 	replica int // that statements go to
 	routed  bool
 
+	heard    [3]bool              // which replicas have said who they are
 	answered map[string]time.Time // which replicas answered statements since it was asked for, and when
 }
 

@@ -105,6 +105,23 @@ func (s *server) route(p *processor) *replica {
 		p.replica = int(p.name[1]-'0') % len(s.replicas)
 	}
 	p.routed = true
+	return s.reachable(p)
+}
+
+// routeUnasked is route, but prefers a replica that has not said to the processor who it is.
+func (s *server) routeUnasked(p *processor) *replica {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.replicas {
+		if !p.heard[i] {
+			p.replica = i
+		}
+	}
+	return s.reachable(p)
+}
+
+// reachable returns the replica that a processor chose, or the next one that can be reached.
+func (s *server) reachable(p *processor) *replica {
 	for range s.replicas {
 		if r := s.replicas[p.replica]; !time.Now().Before(r.down) {
 			return r

@@ -125,12 +125,18 @@ func simulated(t *testing.T, seed uint64, b broken) (violations []string, log st
 		}
 		r.rates = newRates(stream(3), epoch)
 		l := drawLayout(stream(6))
-		orphaned := r.drawOrphaned(stream(17), l)
+		chain := r.drawOrphaned(stream(17), l)
+		if chain == nil {
+			chain = r.drawUnasked(stream(20), l)
+		}
+		if chain == nil {
+			chain = r.drawNameLost(stream(19), l)
+		}
 		r.server = newServer(r, stream(4), l)
 		r.faults = drawCommandFaults(operator, r.decisions)
 		switch {
-		case orphaned != nil: // and nothing else that could have its sales booked again
-			r.faults = append(r.faults, *orphaned)
+		case chain != nil: // and nothing else that could have it all booked again
+			r.faults = append(r.faults, *chain)
 		default:
 			r.faults = slices.Concat(r.faults, faults, drawClusterFaults(stream(7), l), drawThereAndBack(stream(11), l),
 				drawOutlived(stream(13), r.members), drawVanishing(stream(15), l))

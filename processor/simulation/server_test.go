@@ -62,6 +62,7 @@ type statementFault struct {
 	who, verb, table string // empty: any
 	except           string // whose statements do not meet it
 	background       bool   // only what is booked in the background meets it
+	unasked          bool   // the balancer chooses a replica that has not said to the processor who it is
 	trouble          trouble
 	skip, hits       int
 	delay            time.Duration
@@ -202,6 +203,9 @@ func (s *server) try(ctx context.Context, p *processor, verb, table string,
 		return err
 	}
 	replica := s.route(p)
+	if f != nil && f.unasked {
+		replica = s.routeUnasked(p)
+	}
 	if replica == nil {
 		return errRefused
 	}
@@ -521,6 +525,7 @@ func (c *client) Server(ctx context.Context) (server clickhouse.Server, err erro
 	err = c.execute(ctx, c.p, "server", "", nil, func(m *clickhousetest.Model) error {
 		for _, r := range c.replicas {
 			if r.model == m {
+				c.p.heard[r.index] = true
 				server = clickhouse.Server{Name: r.String(), Display: r.String(),
 					Uptime: time.Since(r.started).Truncate(time.Second)}
 			}
