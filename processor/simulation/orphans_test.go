@@ -62,11 +62,11 @@ func (r *run) drawOrphaned(rng *rand.Rand, l layout) *fault {
 	}}
 }
 
-// drawUnasked makes one of two replicas that a balancer chooses from silent for longer than a minute,
-// with what it had not passed on, when a processor that has just begun wrote to it and has heard only
-// from the other one who it is. Nothing else goes wrong, for whatever makes the processor read again
-// within a minute stores the rows once more: also a third replica that it hears from. Nor may the
-// lag be long, for the second looks hold the rewind.
+// drawUnasked makes one of two replicas that a balancer chooses from silent for longer than a
+// minute, with what it had not passed on, when a processor that has just begun wrote to it and has
+// heard only from the other one who it is. Nothing else goes wrong, for whatever makes the
+// processor read again within a minute stores the rows once more: also a third replica that it
+// hears from. Nor may the lag be long, for the second looks hold the rewind.
 func (r *run) drawUnasked(rng *rand.Rand, l layout) *fault {
 	const mostLag = 10 * time.Second
 	if l.replicas != 2 || l.pins != balanced || l.lag > mostLag || rng.IntN(2) > 0 {
@@ -92,9 +92,9 @@ func (r *run) drawUnasked(rng *rand.Rand, l layout) *fault {
 }
 
 // drawNameLost makes the batch that names a regular buyer's click pause while ClickHouse restarts,
-// which loses the name: the sales are booked without it, and are so old that no rewind reaches them.
-// Only their name, which is read again, can have them booked again. Nothing else goes wrong, for a
-// processor that dies forgets what it was going to do with the name.
+// which loses the name: the sales are booked without it, and are so old that no rewind reaches
+// them. Only their name, which is read again, can have them booked again. Nothing else goes wrong,
+// for a processor that dies forgets what it was going to do with the name.
 func (r *run) drawNameLost(rng *rand.Rand, l layout) *fault {
 	if l.replicas > 1 || rng.IntN(4) > 0 {
 		return nil
