@@ -14,8 +14,8 @@ import (
 
 // accessibility lists what keeps people from using the page: controls without a name, ids given
 // twice, headings out of order, tables without heads, text that is too pale (WCAG 2.2, 1.4.3),
-// targets that are too small for a finger (2.5.8), and content that is wider than the screen
-// (1.4.10).
+// targets that are too small for a finger and too near to another one (2.5.8), fields whose edge is not
+// seen (1.4.11), and content that is wider than the screen (1.4.10).
 const accessibility = `(() => {
 	const faults = [], seen = new Set();
 	const visible = (e) => e.checkVisibility({ visibilityProperty: true }) && e.getClientRects().length > 0;
@@ -23,7 +23,7 @@ const accessibility = `(() => {
 		(e.matches("input, select") ? "" : e.textContent) || e.title || "").trim();
 	const say = (what, e) => faults.push(what + ": " + e.outerHTML.slice(0, 120));
 	if (!document.documentElement.lang) faults.push("the page has no language");
-	for (const landmark of ["header", "nav[aria-label]", "main", "h1"])
+	for (const landmark of ["header", "main", "h1", ...(document.querySelector("#blocks") ? ["nav[aria-label]"] : [])])
 		if (document.querySelectorAll(landmark).length !== 1) faults.push("not one " + landmark);
 	for (const e of document.querySelectorAll("[id]")) seen.has(e.id) ? say("id given twice", e) : seen.add(e.id);
 	const controls = "a[href], button, input:not([type=hidden]), select, summary, [tabindex='0'], [role=img]";
@@ -35,6 +35,7 @@ const accessibility = `(() => {
 		if (Number(e.tagName[1]) > level + 1) say("heading skips a level", e);
 		level = Number(e.tagName[1]);
 	}
+	for (const e of document.querySelectorAll("th:not([scope])")) say("head of nothing", e);
 	for (const e of document.querySelectorAll("#blocks table")) {
 		if (e.querySelector("td.none")) continue;
 		if (!e.caption?.textContent || !e.querySelector("thead th[scope=col]")) say("table without caption or heads", e);
@@ -45,15 +46,21 @@ const accessibility = `(() => {
 		.map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
 		.reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
 	const over = (top, below) => { const a = top[3] ?? 1; return [0, 1, 2].map((i) => top[i] * a + below[i] * (1 - a)); };
+	const contrast = (x, y) => {
+		const [a, b] = [light(x), light(y)].sort((x, y) => y - x);
+		return (a + 0.05) / (b + 0.05);
+	};
 	const behind = (e) =>
 		e ? over(channels(getComputedStyle(e).backgroundColor), behind(e.parentElement)) : [255, 255, 255];
 	for (const e of document.querySelectorAll("body *")) {
 		const text = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
 		if (!text || !visible(e) || e.closest(".unseen, .skip, [disabled], option, noscript, script")) continue;
-		const ground = behind(e), ink = over(channels(getComputedStyle(e).color), ground);
-		const [a, b] = [light(ink), light(ground)].sort((x, y) => y - x);
-		const ratio = (a + 0.05) / (b + 0.05);
+		const ground = behind(e), ratio = contrast(over(channels(getComputedStyle(e).color), ground), ground);
 		if (ratio < 4.5) say("contrast " + ratio.toFixed(2), e);
+	}
+	for (const e of document.querySelectorAll("select, input:not([type=checkbox], [type=hidden])")) {
+		const ratio = contrast(channels(getComputedStyle(e).borderTopColor), behind(e.parentElement));
+		if (visible(e) && ratio < 3) say("contrast of the edge " + ratio.toFixed(2), e);
 	}
 	if (innerWidth < 500) {
 		const width = document.documentElement.scrollWidth;
@@ -63,6 +70,13 @@ const accessibility = `(() => {
 			const box = e.getBoundingClientRect();
 			if (visible(e) && !e.closest(".unseen, .skip") && box.width > 0 && (box.height < 24 || box.width < 24))
 				say("target of " + Math.round(box.width) + "x" + Math.round(box.height), e);
+		}
+		const links = [...document.querySelectorAll("table a, table button")].filter(visible)
+			.map((e) => [e, e.getBoundingClientRect()]).filter(([, box]) => box.width > 0);
+		for (const [i, [e, a]] of links.entries()) {
+			const [, b] = links[i + 1] ?? [null, { y: Infinity, height: 0 }];
+			const apart = Math.hypot(a.x + a.width / 2 - b.x - b.width / 2, a.y + a.height / 2 - b.y - b.height / 2);
+			if (a.height < 24 && apart < 24) say("target too near to the next: " + Math.round(apart), e);
 		}
 	}
 	return faults.join("\n");
@@ -85,6 +99,17 @@ func TestPageAccessibility(t *testing.T) {
 					t.Errorf("%s, %s, %d px:\n%s", section, scheme, width, faults)
 				}
 			}
+		}
+	}
+	v.media(t, "", "light")
+	v.open(summer + "sales")
+	v.answered()
+	v.navigates(`[...document.querySelectorAll("table.sales tbody th a")].at(-1).click()`)
+	v.want(`location.pathname`, "/explain")
+	for _, width := range []int64{1280, 390} {
+		v.wide(t, width)
+		if faults := v.eval(accessibility); faults != "" {
+			t.Errorf("explanation, %d px:\n%s", width, faults)
 		}
 	}
 	v.media(t, "print", "dark") // paper is white
@@ -196,9 +221,12 @@ func TestPageKeyboard(t *testing.T) {
 	v.answered()
 	v.shows(`document.activeElement.dataset.metric`, "clicks") // it was drawn anew, and has the focus again
 	at(".canvas")
+	// A screen reader hands the arrow keys on to a slider, not to a picture, and says its value.
+	v.want(`document.activeElement.role + document.activeElement.ariaValueText`, "slider92 figures")
 	press(kb.ArrowRight, kb.ArrowRight)
 	v.want(`document.querySelector(".legend").textContent.includes("Thu, 2 Jun 2050")`, "true")
-	v.want(`document.querySelector(".legend").ariaLive`, "polite")
+	v.want(`document.activeElement.ariaValueNow + document.activeElement.ariaValueText.replace(/: .*/, "")`,
+		"2Thu, 2 Jun 2050")
 	press(kb.End)
 	v.want(`document.querySelector(".legend").textContent.includes("Wed, 31 Aug 2050")`, "true")
 
@@ -220,6 +248,15 @@ func TestPageKeyboard(t *testing.T) {
 	at("table.sales thead button")
 	press(kb.Enter)
 	v.want(`document.activeElement.closest("th").ariaSort`, "ascending")
+	// The navigation, which stays above, covers nothing that has the focus.
+	v.exec(`document.body.style.paddingBottom = "2000px";
+		const [covered, below] = document.querySelectorAll("table.sales tbody th a");
+		scrollBy(0, covered.getBoundingClientRect().top - 8);
+		below.focus({ preventScroll: true })`)
+	v.do(chromedp.KeyEvent(kb.Tab, chromedp.KeyModifiers(chromedp.ModifierShift)))
+	v.want(`document.activeElement.closest("tr").rowIndex`, "1")
+	v.want(`document.activeElement.getBoundingClientRect().top >=
+		document.querySelector("#sections").getBoundingClientRect().bottom`, "true")
 	at("table.sales tbody a")
 	press(kb.Enter)
 	v.shows(`location.pathname`, "/explain")

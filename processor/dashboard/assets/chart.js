@@ -1,6 +1,7 @@
 // The chart: one figure over time, beside the period before, and the same as a table for who cannot
 // see it.
 
+import { count } from "./format.js";
 import { element, saveCSV } from "./table.js";
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -11,8 +12,8 @@ const color = (name) => getComputedStyle(document.documentElement).getPropertyVa
 // of the period before, if there is one.
 export class Chart {
   constructor() {
-    this.canvas = element("div", { className: "canvas", tabIndex: 0, role: "img" });
-    this.at = element("p", { className: "legend", ariaLive: "off" });
+    this.canvas = element("div", { className: "canvas", tabIndex: 0, role: "slider", ariaOrientation: "horizontal", ariaValueMin: "1" });
+    this.at = element("p", { className: "legend" });
     this.table = element("table", { className: "figures" });
     this.csv = element("button", { type: "button", className: "plain", textContent: "CSV" });
     this.csv.addEventListener("click", () => this.save());
@@ -41,8 +42,7 @@ export class Chart {
   // calls the time and the figure.
   update(points, { name, axis, whole, columns }) {
     Object.assign(this, { points, name, axis, whole, columns });
-    this.at.ariaLive = "off"; // only who goes from point to point hears them
-    this.canvas.ariaLabel = `${name} over time; the table below has the figures, the arrow keys go from one to the next.`;
+    this.canvas.ariaLabel = `${name} over time; the arrow keys go from one figure to the next, and a table below has all`;
     this.csv.ariaLabel = `Save ${name} over time as CSV`;
     const compared = points.some((p) => p.beforeText !== undefined);
     this.table.replaceChildren(
@@ -73,6 +73,7 @@ export class Chart {
       ),
     );
     this.say(null);
+    this.tell();
     this.redraw();
   }
 
@@ -167,6 +168,20 @@ export class Chart {
     );
   }
 
+  // tell says to a screen reader at which point the keys are. The keys are those of a slider, so that it
+  // hands them on; of a picture it would not.
+  tell() {
+    const p = this.points[this.index];
+    Object.assign(this.canvas, {
+      ariaValueMax: String(Math.max(1, this.points.length)),
+      ariaValueNow: String(p ? this.index + 1 : 1),
+      ariaValueText: p
+        ? `${p.label}${p.open ? ", not over yet" : ""}: ${p.text}` +
+          (p.beforeText === undefined ? "" : `, the period before ${p.beforeText}`)
+        : `${count(this.points.length)} figures`,
+    });
+  }
+
   step(event) {
     const by = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity }[event.key];
     if (by === undefined || !this.plot) return;
@@ -174,6 +189,6 @@ export class Chart {
     this.index = Math.max(0, Math.min(this.points.length - 1, (this.index ?? (by > 0 ? -1 : this.points.length)) + by));
     this.plot.setCursor({ left: this.plot.valToPos(this.index, "x"), top: 0 });
     this.say(this.index);
-    this.at.ariaLive = "polite";
+    this.tell();
   }
 }
