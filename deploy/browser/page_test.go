@@ -263,6 +263,12 @@ func TestPageControls(t *testing.T) {
 	v.exec(`const s = document.querySelector(".search"); s.value = ""; s.dispatchEvent(new Event("input"))`)
 	v.shows(`document.querySelectorAll("table.sales tbody tr").length`, "9")
 
+	// What is rounded to zero has no minus.
+	v.exec(`import("/assets/format.js").then((m) => {
+		window.zeros = [m.percent(-0.0004), m.percent(-0.0006), m.money("-0.004", "usd"), m.plainMoney("-0.004", "usd")].join();
+	})`)
+	v.shows("window.zeros", "0.0%,−0.1%,$0.00,0.00")
+
 	// Where clocks are changed at midnight, a day begins at the first moment that is called so.
 	v.exec(`import("/assets/view.js").then((m) => {
 		const day = (timezone, date) => {

@@ -58,7 +58,12 @@ export function major(minor, currency) {
 // percent writes a ratio: 0.025 is 2.5%.
 export function percent(ratio, digits = 1) {
   if (ratio === null || ratio === undefined) return none;
-  return formatOf({ style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits })
+  return formatOf({
+    style: "percent",
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+    signDisplay: "negative", // no minus before what is rounded to zero
+  })
     .format(ratio)
     .replace("-", "−");
 }
