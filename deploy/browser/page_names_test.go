@@ -37,6 +37,10 @@ func TestPageHostileNames(t *testing.T) {
 		}
 	}
 
+	// A name that its column cuts off can be read by pointing at it.
+	v.want(`[...document.querySelectorAll("table.affiliate tbody th")].filter(h => h.scrollWidth > h.clientWidth && h.title !== h.textContent).length`, "0")
+	v.want(`[...document.querySelectorAll("table.affiliate tbody th")].filter(h => h.scrollWidth > h.clientWidth).length > 0`, "true")
+
 	v.exec(catchFile)
 	v.press("section button", "CSV")
 	v.shows(`Boolean(window.saved)`, "true")

@@ -185,6 +185,8 @@ export class Table {
               },
               content,
             );
+            const text = cell.textContent; // a narrow column cuts it off
+            if (c.text && text.length > 18 && !cell.querySelector("[title]")) cell.title = text;
             if (c.head && most > 0) cell.style.setProperty("--share", Math.max(0, Number(r[this.share]) / most));
             return cell;
           }),
