@@ -98,6 +98,15 @@ func TestPageKeepsOrder(t *testing.T) {
 	v.want(list, "100.00,50.00,−20.00")
 	v.navigates(`location.reload()`)
 	v.shows(list, "100.00,50.00,−20.00")
+	// Who comes back to a long list comes back to the same place of it.
+	v.answered()
+	v.exec(`document.body.style.paddingBottom = "2000px"; scrollTo(0, 600)`)
+	v.shows(`history.state.scrolled`, "600")
+	v.press("#sections a", "Funnel")
+	v.answered()
+	v.want(`scrollY`, "0")
+	v.exec(`history.back()`)
+	v.shows(`document.querySelector("#title").textContent + scrollY`, "Sales600")
 	v.noErrors()
 }
 

@@ -375,8 +375,9 @@ function faultOf(error) {
   return new Fault({ code: "page", message: "This cannot be shown.", hint: "The reason is in the browser's console." });
 }
 
-// show draws the view of the address. keep: the reader stays where the page is scrolled to.
-function show({ keep = false } = {}) {
+// show draws the view of the address. keep: the reader stays where the page is scrolled to; place: goes
+// to where the page was scrolled to, in pixels, once its lists are there.
+function show({ keep = false, place } = {}) {
   state.asked.abort();
   state.asked = new AbortController();
   clearTimeout(state.timer);
@@ -407,11 +408,12 @@ function show({ keep = false } = {}) {
   $("title").textContent =
     sections[state.view.section].title + (state.view.mode === "test" ? " (Stripe’s test mode)" : "");
   const lost = !focused.isConnected; // it was drawn anew, or is gone
-  if (lost) focusAgain(focused.dataset.control, keep);
+  const still = keep || place !== undefined;
+  if (lost) focusAgain(focused.dataset.control, still);
   if (!keep && before && before.section !== state.view.section) scrollTo(0, 0);
-  round(true).then(() => {
+  round(true, place).then(() => {
     main.style.minHeight = "";
-    if (lost && document.activeElement === $("title")) focusAgain(focused.dataset.control, keep);
+    if (lost && document.activeElement === $("title")) focusAgain(focused.dataset.control, still);
   });
 }
 
@@ -423,7 +425,7 @@ function focusAgain(control, preventScroll) {
 }
 
 // round asks all blocks; the slow ones only when they are new.
-async function round(fresh) {
+async function round(fresh, place) {
   clearTimeout(state.timer);
   const { signal } = state.asked;
   state.rounded = performance.now();
@@ -432,6 +434,7 @@ async function round(fresh) {
   const arrived = arrivals(signal); // asked before the blocks, which are shown by its answer
   const askAll = async (some) => faults.push(...(await Promise.all(some.map((b) => askBlock(b, signal)))));
   await askAll(blocks.filter((b) => !b.slow));
+  if (place !== undefined && !signal.aborted) scrollTo(0, place);
   if (!signal.aborted) faults.push(await arrived, await about(signal));
   const took = performance.now() - state.rounded; // while rows keep arriving, it asks a sixth of the time
   // The slow ones last and one by one, so that they keep no other waiting.
@@ -578,7 +581,7 @@ async function start() {
   $("user").hidden = !state.session.login;
   $("name").textContent = state.session.name;
   if (read(location.search).range === "all") state.first = await firstDay();
-  show();
+  show({ place: history.state?.scrolled });
 }
 
 // firstDay returns the first moment with data.
@@ -600,7 +603,11 @@ async function navigate(options) {
   show(options);
 }
 
-addEventListener("popstate", () => navigate());
+// Where the page is scrolled to is kept in the browser's history, as its tables are: the browser itself
+// goes back to a place before the lists are there that it is in.
+history.scrollRestoration = "manual";
+addEventListener("scrollend", () => history.replaceState({ ...history.state, scrolled: scrollY }, ""));
+addEventListener("popstate", () => navigate({ place: history.state?.scrolled ?? 0 }));
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) clearTimeout(state.timer);
   else if (state.view) again();
