@@ -32,9 +32,11 @@ const patience = 100e3; // milliseconds: longer than the server takes for any qu
 
 // send returns the status, the date and the text of an answer. Whatever keeps the answer from being
 // read to its end, a network that is gone without a word among it, is the same fault.
-async function send(path) {
+async function send(path, body) {
   try {
     const answer = await fetch(path, {
+      method: body ? "POST" : "GET",
+      body,
       headers: { Accept: "application/json" },
       signal: AbortSignal.timeout(patience),
     });
@@ -49,10 +51,10 @@ async function send(path) {
 }
 
 // get returns what an answer says; one that has not changed since is served by the browser's
-// cache after a 304.
-async function get(path) {
+// cache after a 304. With a body it posts.
+async function get(path, body) {
   for (let attempt = 1; ; attempt++) {
-    const answer = await send(path);
+    const answer = await send(path, body);
     if (answer.status === 401) {
       // the login has expired
       location.assign("login?" + new URLSearchParams({ next: location.pathname + location.search }));
@@ -119,11 +121,5 @@ export async function ask(name, parameters, signal) {
 
 // makeView returns a link that shows one affiliate its own figures.
 export async function makeView(workspace, affiliate) {
-  const answer = await fetch("api/views", {
-    method: "POST",
-    body: new URLSearchParams({ workspace: workspace ?? "", affiliate }),
-  });
-  const body = await answer.json();
-  if (!answer.ok) throw new Fault(body.error);
-  return body.url;
+  return (await get("api/views", new URLSearchParams({ workspace: workspace ?? "", affiliate }))).url;
 }
