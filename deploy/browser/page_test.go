@@ -265,7 +265,8 @@ func TestPageControls(t *testing.T) {
 
 	// What is rounded to zero has no minus.
 	v.exec(`import("/assets/format.js").then((m) => {
-		window.zeros = [m.percent(-0.0004), m.percent(-0.0006), m.money("-0.004", "usd"), m.plainMoney("-0.004", "usd")].join();
+		window.zeros = [m.percent(-0.0004), m.percent(-0.0006),
+			m.money("-0.004", "usd"), m.plainMoney("-0.004", "usd")].join();
 	})`)
 	v.shows("window.zeros", "0.0%,−0.1%,$0.00,0.00")
 
