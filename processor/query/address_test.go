@@ -136,8 +136,13 @@ func TestSilentAddress(t *testing.T) {
 		a := open(t, one.address, two.address)
 		one.cut.Store(true)
 		left, leave := context.WithCancel(t.Context())
-		time.AfterFunc(50*time.Millisecond, leave)
-		over, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		go func() {
+			defer leave()
+			for one.posts.Load() == 0 && t.Context().Err() == nil {
+				time.Sleep(10 * time.Millisecond)
+			}
+		}()
+		over, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		for _, ctx := range []context.Context{left, over} { // a reader who leaves says nothing of the address
 			if response, err := a.post(ctx, url.Values{}, "SELECT 0"); err == nil {
