@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"tributary/processor/identity"
 	"tributary/processor/join"
 )
@@ -61,15 +59,15 @@ func (t *Together) ready() []*clicksLookup {
 	return ready
 }
 
-// lookUp answers lookups, by one query for each workspace.
+// lookUp begins to answer lookups, by one query for each workspace. It waits for none of them: by the
+// error of a batch that calls End the queries of the others end, and the error comes after End.
 func (t *Together) lookUp(lookups []*clicksLookup) {
 	workspaces := make(map[string][]*clicksLookup)
 	for _, l := range lookups {
 		workspaces[l.workspace] = append(workspaces[l.workspace], l)
 	}
-	var queries errgroup.Group
 	for workspace, lookups := range workspaces {
-		queries.Go(func() error {
+		go func() {
 			var nodes []identity.Node
 			for _, l := range lookups {
 				nodes = append(nodes, l.nodes...)
@@ -81,10 +79,8 @@ func (t *Together) lookUp(lookups []*clicksLookup) {
 				}
 				close(l.done)
 			}
-			return nil // each lookup has its own
-		})
+		}()
 	}
-	_ = queries.Wait()
 }
 
 // among returns the clicks of some nodes: what a batch did not ask for is no evidence of its sales.

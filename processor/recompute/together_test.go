@@ -127,3 +127,31 @@ func TestClicksOfOneThatIsCutOff(t *testing.T) {
 		together.End()
 	})
 }
+
+// untilEnd answers when the context of a lookup ends.
+type untilEnd struct{ clicksOnly }
+
+func (untilEnd) Clicks(ctx context.Context, _ string, _ []identity.Node) (map[identity.Node]*join.Click, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// A waits for clicks, and ClickHouse does not answer. B ends with an error, by which the context of
+// both ends: End returns before the lookup does, or nobody learned of the error.
+func TestEndWaitsForNoLookup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		ctx, together := WithTogether(ctx, 2)
+		ended := make(chan error)
+		go func() {
+			_, err := clicks(ctx, untilEnd{}, "a", []identity.Node{identity.New(identity.Click, "1")})
+			ended <- err
+		}()
+		synctest.Wait()
+		together.End()
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	})
+}
