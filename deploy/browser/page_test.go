@@ -184,6 +184,13 @@ func TestPageFigures(t *testing.T) {
 	v.exec(`document.querySelector(".chip button:last-child").click()`)
 	v.shows(tile("net"), "$257.00")
 
+	// An unknown figure has not changed, whatever the one before was.
+	epc := tile("epc") + ` + document.querySelector("[data-metric=epc] .delta")?.textContent`
+	for _, days := range []string{"from=2050-07-03&to=2050-07-31", "from=2050-09-01&to=2050-11-30"} { // no click; nothing
+		v.open("https://" + v.host + "/?workspace=studio&range=custom&" + days)
+		v.shows(epc, "–")
+	}
+
 	// ann's click on 15 June 20:00 UTC is on the 16th in India.
 	v.open(summer + "&metric=clicks&timezone=Asia/Kolkata")
 	v.shows(`[...document.querySelectorAll(".as-table tbody tr")].filter(r => r.cells[1].textContent === "1").map(r => r.cells[0].textContent)`,

@@ -87,8 +87,9 @@ export function clock(milliseconds, timezone) {
   );
 }
 
-// change is how much a figure differs from the one before, as a ratio; null without one before.
+// change is how much a figure differs from the one before, as a ratio; null without one of the two.
 export function change(now, before) {
+  const known = [now, before].every((figure) => figure !== null && figure !== undefined);
   const [a, b] = [Number(now), Number(before)];
-  return before === null || before === undefined || !b ? null : (a - b) / Math.abs(b);
+  return !known || !b ? null : (a - b) / Math.abs(b);
 }

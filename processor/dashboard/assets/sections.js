@@ -257,8 +257,10 @@ const unsigned = (decimal) => (String(decimal).startsWith("-") ? String(decimal)
 
 function delta(now, before, worseIfMore) {
   const by = change(now, before);
-  if (by === null)
-    return element("small", { className: "delta quiet", textContent: before === undefined ? "" : "no figure before" });
+  if (by === null) {
+    const unknown = before === undefined || now === null || now === undefined; // a figure that is unknown shows that
+    return element("small", { className: "delta quiet", textContent: unknown ? "" : "no figure before" });
+  }
   const sign = Math.abs(by) < 0.0005 ? 0 : Math.sign(by);
   const text = by >= 10 ? "× " + short(Number(now) / Number(before)) : (sign > 0 ? "+" : "") + percent(by);
   return element("small", {
