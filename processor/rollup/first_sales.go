@@ -3,8 +3,6 @@ package rollup
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
@@ -116,8 +114,8 @@ func ComputeFirstSales(ctx context.Context, s *clickhouse.Store, l Ledger) error
 	var began time.Time
 	err := s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&began) }, "SELECT now64(3, 'UTC')")
 	if err == nil {
-		at := clickhousego.Parameters{"computed_at": began.UTC().Format("2006-01-02 15:04:05.000")}
-		err = s.Exec(clickhousego.Context(ctx, clickhousego.WithParameters(at)), l.named(sql.ComputeFirstSales))
+		at := clickhousego.Named("computed_at", began.UTC().Format("2006-01-02 15:04:05.000"))
+		err = s.Exec(ctx, sql.ComputeFirstSales, append(l.parameters(), at)...)
 	}
 	if err != nil {
 		return fmt.Errorf("compute the first sales of %s: %w", l.Workspace, err)
@@ -149,14 +147,14 @@ func (l Ledger) difference(ctx context.Context, s *clickhouse.Store) (count uint
 			err := rows.Scan(&row)
 			list = append(list, row)
 			return err
-		}, l.named(statement))
+		}, statement, l.parameters()...)
 		return list, err
 	})
 	if err != nil || !ok {
 		return 0, err
 	}
-	err = s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&count) },
-		l.named(sql.FirstSalesDifference(first)))
+	err = s.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&count) }, sql.FirstSalesDifference(first),
+		l.parameters()...)
 	return count, err
 }
 
@@ -171,10 +169,8 @@ func RepairFirstSales(ctx context.Context, s *clickhouse.Store) error {
 	return err
 }
 
-// named returns a statement with the workspace and livemode in the place of the parameters of these
-// names. Parameters of the client lose a backslash over HTTP, which the native protocol keeps.
-func (l Ledger) named(statement string) string {
-	workspace := strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(l.Workspace)
-	return strings.NewReplacer("{workspace:String}", "'"+workspace+"'",
-		"{livemode:Bool}", strconv.FormatBool(l.Livemode)).Replace(statement)
+// parameters returns the arguments of statements about a ledger. The driver escapes these, and not
+// those of WithParameters.
+func (l Ledger) parameters() []any {
+	return []any{clickhousego.Named("workspace", l.Workspace), clickhousego.Named("livemode", l.Livemode)}
 }
