@@ -415,9 +415,13 @@ func TestQuestionsRefuse(t *testing.T) {
 		"attribution_models?half_life_days=-7":  "half_life_days is greater than 0",
 		"timeseries?step=0":                     "must be positive",
 		"timeseries?step=1000":                  "step is a multiple of 900",
+		`landing_pages?only={"product":["p"]}`:  "dimension is one of",
+		`cohorts?without={"product":["p"]}`:     "dimension is one of",
+		`lifetime_value?only={"device":["p"]}`:  "dimension is one of",
+		`time_to_purchase?only={"medium":[]}`:   "dimension is one of",
 	} {
 		w := httptest.NewRecorder()
-		r := httptest.NewRequest(http.MethodGet, "/api/query/"+asked+"&from=2050-06-01&to=2050-07-01", nil)
+		r := httptest.NewRequest(http.MethodGet, "/api/query/"+strings.ReplaceAll(asked, `"`, "%22")+"&from=2050-06-01&to=2050-07-01", nil)
 		r.Host = "127.0.0.1:8090"
 		if d.ServeHTTP(w, r); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s: %d %s", asked, w.Code, w.Body)

@@ -40,7 +40,7 @@ func TestFirstPayment(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"recurring_revenue", "cohorts"} {
-		given := map[string]string{"unit": "month", "timezone": "UTC"}
+		given := map[string]string{"unit": "month", "timezone": "UTC", "only": "{}", "without": "{}"}
 		for k, v := range values {
 			given[k] = v
 		}

@@ -1,11 +1,14 @@
--- Which landing pages and referrers bring clicks, and which of them bring money?
--- Clicks that count, and the sales that are credited to one of the clicks of the time, whenever they were made: sales, and their net
--- without tax, refunds and disputes subtracted. epc: net for each click, NULL where none of that money has a rate. Page: host and path. An empty name: no referrer.
+-- Which landing pages, referrers and browsers bring clicks, and which of them bring money?
+-- Clicks that count, and the sales that are credited to one of the clicks of the time, whenever they were made: sales, and
+-- their net without tax, refunds and disputes subtracted. epc: net for each click, NULL where none of that money has a rate.
+-- landing_page: host and path. An empty name: none, or not known.
 -- @param workspace String: whose data
 -- @param livemode Bool = true: false: Stripe's test mode
 -- @param from DateTime('UTC'): begin of the time, UTC
 -- @param to DateTime('UTC'): its end, not included
--- @param dimension String = 'landing_page': landing_page or referrer
+-- @param dimension String = 'landing_page': landing_page, referrer or browser
+-- @param only Map(String, Array(String)) = {}: names to count, by dimension, such as {'country':['DE','AT']}; all of the click must fit
+-- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
 -- @param limit UInt32 = 100: how many names
 SELECT
     name,
@@ -16,14 +19,27 @@ SELECT
     if(sum(credited.unrated) > 0 AND sum(credited.rated) = 0, NULL, round(net_usd / clicks, 4)) AS epc
 FROM
 (
+    WITH
+        -- Read only where a filter is given: the if below is decided before.
+        map('program', toString(program_id), 'affiliate', affiliate_id, 'link', link_id, 'source', utm_source, 'medium', utm_medium,
+            'campaign', utm_campaign, 'channel', toString(channel), 'country', toString(country), 'device', toString(device)) AS names
     SELECT
         click_id, visitor,
         multiIf(
             {dimension:String} = 'landing_page', landing_page,
             {dimension:String} = 'referrer', toString(referrer_domain),
-            throwIf(true, 'dimension is one of landing_page, referrer')::String
+            {dimension:String} = 'browser', toString(browser),
+            throwIf(true, 'dimension is one of landing_page, referrer, browser')::String
         ) AS name
     FROM clicks_counted(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
+    WHERE NOT throwIf(
+        NOT hasAll(
+            ['program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device'],
+            arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))}))),
+        'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device')
+        AND if(empty({only:Map(String, Array(String))}) AND empty({without:Map(String, Array(String))}), true,
+            arrayAll((d, given) -> has(given, names[d]), mapKeys({only:Map(String, Array(String))}), mapValues({only:Map(String, Array(String))}))
+            AND NOT arrayExists((d, given) -> has(given, names[d]), mapKeys({without:Map(String, Array(String))}), mapValues({without:Map(String, Array(String))})))
 ) AS c
 LEFT JOIN
 (

@@ -7,6 +7,8 @@
 -- @param from DateTime('UTC'): begin of the time, UTC
 -- @param to DateTime('UTC'): its end, not included
 -- @param dimension String = 'affiliate': program, affiliate, link, source, campaign, channel or country
+-- @param only Map(String, Array(String)) = {}: names to count, by dimension, such as {'country':['DE','AT']}; all of a buyer's first sale must fit
+-- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
 -- @param limit UInt32 = 100: how many names
 SELECT
     name,
@@ -17,6 +19,10 @@ SELECT
     countIf(net IS NULL) AS without_rate
 FROM
 (
+    WITH
+        -- Read only where a filter is given: the if below is decided before.
+        map('program', program_id, 'affiliate', affiliate_id, 'link', link_id, 'source', utm_source, 'campaign', utm_campaign,
+            'channel', toString(channel), 'country', toString(country)) AS names
     SELECT
         min(sold_at) AS first_sold_at,
         argMin(multiIf(
@@ -29,13 +35,21 @@ FROM
             {dimension:String} = 'country', toString(country),
             throwIf(true, 'dimension is one of program, affiliate, link, source, campaign, channel, country')::String
         ), (sold_at, sale_id)) AS name,
+        argMin(
+            if(empty({only:Map(String, Array(String))}) AND empty({without:Map(String, Array(String))}), true,
+                arrayAll((d, given) -> has(given, names[d]), mapKeys({only:Map(String, Array(String))}), mapValues({only:Map(String, Array(String))}))
+                AND NOT arrayExists((d, given) -> has(given, names[d]), mapKeys({without:Map(String, Array(String))}), mapValues({without:Map(String, Array(String))}))),
+            (sold_at, sale_id)) AS fits,
         count() AS orders,
         if(count() = count(s.net_usd), sum(s.net_usd), NULL) AS net
     FROM sales AS s
     WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
     GROUP BY if(buyer = '', sale_id, buyer)
 )
-WHERE first_sold_at >= {from:DateTime('UTC')} AND first_sold_at < {to:DateTime('UTC')}
+WHERE fits AND NOT throwIf(
+        NOT hasAll(['program', 'affiliate', 'link', 'source', 'campaign', 'channel', 'country'], arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))}))),
+        'a dimension is one of program, affiliate, link, source, campaign, channel, country')
+    AND first_sold_at >= {from:DateTime('UTC')} AND first_sold_at < {to:DateTime('UTC')}
 GROUP BY name
 ORDER BY net_usd DESC, name
 LIMIT {limit:UInt32}

@@ -6,7 +6,13 @@
 -- @param from DateTime('UTC'): begin of the time, UTC
 -- @param to DateTime('UTC'): its end, not included
 -- @param dimension String = 'affiliate': program, affiliate, link, source, campaign, channel or country
+-- @param only Map(String, Array(String)) = {}: names to count, by dimension, such as {'country':['DE','AT']}; all must fit
+-- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
 -- @param limit UInt32 = 100: how many names
+WITH
+    -- Read only where a filter is given: the if below is decided before.
+    map('program', program_id, 'affiliate', affiliate_id, 'link', link_id, 'source', utm_source, 'campaign', utm_campaign,
+        'channel', toString(channel), 'country', toString(country)) AS names
 SELECT
     multiIf(
         {dimension:String} = 'program', program_id,
@@ -25,6 +31,12 @@ SELECT
     round(quantileExactInclusive(0.9)(assumeNotNull(seconds_to_sale)) / 3600, 2) AS nine_tenths_hours
 FROM sales
 WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND sale_of_buyer = 1 AND seconds_to_sale IS NOT NULL
+    AND NOT throwIf(
+        NOT hasAll(['program', 'affiliate', 'link', 'source', 'campaign', 'channel', 'country'], arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))}))),
+        'a dimension is one of program, affiliate, link, source, campaign, channel, country')
+    AND if(empty({only:Map(String, Array(String))}) AND empty({without:Map(String, Array(String))}), true,
+        arrayAll((d, given) -> has(given, names[d]), mapKeys({only:Map(String, Array(String))}), mapValues({only:Map(String, Array(String))}))
+        AND NOT arrayExists((d, given) -> has(given, names[d]), mapKeys({without:Map(String, Array(String))}), mapValues({without:Map(String, Array(String))})))
     AND sold_at >= {from:DateTime('UTC')} AND sold_at < {to:DateTime('UTC')}
 GROUP BY name
 ORDER BY customers DESC, name
