@@ -23,11 +23,12 @@ func TestPageFiles(t *testing.T) {
 		"2050-06-01 00:00:00,0,0 2050-06-02 00:00:00,0,0 2050-06-03 00:00:00,100,0")
 	v.open(summer + "&section=cohorts&unit=month&by=affiliate&measure=net_usd")
 	v.exec(catchFile)
-	v.shows(`document.querySelectorAll("table.cohorts tbody th").length > 0`, "true")
-	v.press("table.cohorts a", "ann") // opens the overview of ann, and back
-	v.shows(tile("net"), "$130.00")
+	const won = `document.querySelectorAll("table.cohorts tbody th").length`
+	v.shows(won, "4")
+	v.press("table.cohorts a", "ann") // leaves those whom ann won, and back
+	v.shows(won, "1")
 	v.exec(`history.back()`)
-	v.shows(`document.querySelectorAll("table.cohorts tbody th").length > 0`, "true")
+	v.shows(won, "4")
 	v.press("section button", "CSV")
 	v.shows(`window.saved !== undefined`, "true")
 	v.want(`window.saved.split("\r\n").slice(0, 3).join(" ")`,
@@ -127,6 +128,18 @@ func TestPageBeyondFilters(t *testing.T) {
 		v.answered()
 		v.want(notes, want)
 	}
+	// Lists that some filters reach are filtered by these, and name the others.
+	const pages = `[...document.querySelectorAll("table.landing-pages tbody tr")].map(r => r.cells[1].textContent)`
+	v.open(summer + "links")
+	v.answered()
+	v.want(pages, "3,1")
+	v.open(summer + "links&is.affiliate=ann&is.product=kit")
+	v.answered()
+	v.want(pages, "2")
+	v.want(notes, "Filters by product do not apply to this.")
+	v.open(summer + "funnel&not.device=mobile&is.medium=cpc")
+	v.answered()
+	v.want(notes, "Filters by medium, device do not apply to this.")
 	v.open(summer + "health&is.country=DE")
 	v.answered()
 	v.want(`document.querySelector("#covered").textContent.endsWith(" · Filters do not apply here.")`, "true")

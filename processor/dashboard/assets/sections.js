@@ -689,10 +689,27 @@ function affiliateLink(page) {
   };
 }
 
-// --- Sections that filters do not reach
+// --- Lists that not all filters reach
 
-const notFiltered = (page, textContent = "Filters do not apply to this.") =>
-  filtered(page.view) ? element("p", { className: "note", textContent }) : null;
+const ofSales = ["program", "affiliate", "link", "source", "campaign", "channel", "country"];
+const ofClicks = [...ofSales, "medium", "device"];
+
+// reaching are the filters of the view by these dimensions, as a question takes them.
+function reaching(page, by) {
+  const known = (names) => Object.fromEntries(Object.entries(names).filter(([dimension]) => by.includes(dimension)));
+  return { only: known(page.view.only), without: known(page.view.without) };
+}
+
+// notFiltered says which filters of the view are not by these dimensions, or is null.
+function notFiltered(page, by = []) {
+  const given = Object.keys({ ...page.view.only, ...page.view.without });
+  const others = given.filter((dimension) => !by.includes(dimension));
+  if (!others.length) return null;
+  const named = others.map((dimension) => dimensions[dimension].toLowerCase()).join(", ");
+  return remark(by.length ? `Filters by ${named} do not apply to this.` : "Filters do not apply to this.");
+}
+
+const remark = (textContent) => element("p", { className: "note", textContent });
 
 // elsewhere is the page as a block sees it whose figures no filter reaches: its names lead to the
 // overview, which they filter.
@@ -714,6 +731,7 @@ function list(
     meaning,
     share,
     choose = (r) => r,
+    filters = [],
   },
 ) {
   const table = new Table({ name: name ?? question, caption: title, columns, rows, order, noRows, share });
@@ -727,18 +745,41 @@ function list(
     title,
     slow,
     body: [
-      notFiltered(page),
+      notFiltered(page, filters),
       meaning ? element("p", { className: "quiet", textContent: meaning }) : null,
       ...extra,
       table.root,
       cut,
     ].filter(Boolean),
-    ask: (signal) => ask(question, parameters ?? page.range, signal),
+    ask: (signal) =>
+      ask(question, { ...(parameters ?? page.range), ...(filters.length ? reaching(page, filters) : {}) }, signal),
     draw: (r) => {
       table.update(choose(r));
       cut.hidden = !(r.length >= most);
     },
   };
+}
+
+// arrivals lists what is known of clicks but of no sale by itself, and so is no filter.
+function arrivals(page, dimension, title, label) {
+  const named = (r) => (r.name ? isolated(r.name) : element("i", { className: "quiet", textContent: "none" }));
+  return list(page, {
+    question: "landing_pages",
+    filters: ofClicks,
+    title,
+    name: dimension.replaceAll("_", "-") + "s",
+    parameters: { ...page.range, dimension, limit },
+    slow: true,
+    rows: 10,
+    columns: [
+      { key: "name", label, text: true, head: true, cell: named },
+      countColumn("clicks", "Clicks"),
+      countColumn("visitors", "Visitors"),
+      countColumn("sales", "Sales"),
+      usdColumn("net_usd", "Net USD"),
+      usdColumn("epc", "EPC"),
+    ],
+  });
 }
 
 function funnel(page) {
@@ -853,7 +894,7 @@ function cohorts(page) {
               className: "text",
               textContent: labelsOf(c.won + " 00:00:00", unit === "week" ? "date" : unit).label,
             }),
-            ...(by ? [element("td", { className: "text clip" }, nameLink(elsewhere(page), by, c.name))] : []),
+            ...(by ? [element("td", { className: "text clip" }, nameLink(page, by, c.name))] : []),
             element("td", { textContent: count(c.buyers) }),
             ...Array.from({ length: ages }, (_, i) => {
               const r = c.cells[i];
@@ -878,7 +919,7 @@ function cohorts(page) {
     title: "Cohorts of buyers",
     className: "wide",
     body: [
-      notFiltered(page),
+      notFiltered(page, ofClicks),
       element(
         "div",
         { className: "choices" },
@@ -893,7 +934,12 @@ function cohorts(page) {
         element("div", { className: "scroll", tabIndex: 0, role: "region", ariaLabel: "Cohorts" }, table),
       ),
     ].filter(Boolean),
-    ask: (signal) => ask("cohorts", { ...page.range, unit, timezone: page.view.timezone, dimension: by }, signal),
+    ask: (signal) =>
+      ask(
+        "cohorts",
+        { ...page.range, ...reaching(page, ofClicks), unit, timezone: page.view.timezone, dimension: by },
+        signal,
+      ),
     draw,
   };
 }
@@ -1028,7 +1074,7 @@ function earnings(page) {
   const plain = { ...page, view: { ...page.view, only: {}, without: {} } };
   const { affiliate, ...others } = page.view.only;
   const reached = theAffiliate(page.view) ? { ...page.view, only: others } : page.view;
-  const note = notFiltered({ view: reached }, "Of all filters, only that for one affiliate applies here.");
+  const limited = filtered(reached) ? remark("Of all filters, only that for one affiliate applies here.") : null;
   const blocks = [
     list(
       plain,
@@ -1036,7 +1082,7 @@ function earnings(page) {
         question: "statements",
         title: "Statements of " + months[month],
         parameters,
-        extra: [note, menu],
+        extra: [limited, menu],
         meaning: "USD. A closed month shows what was stated; an open one what would be stated now. Months are UTC.",
         noRows:
           "No affiliate earns anything in this month by the rules in force. Rules are loaded with: processor earnings rules FILE",
@@ -1335,6 +1381,7 @@ export const sections = {
             breakdown(page, "affiliate", "Affiliates"),
             list(page, {
               question: "lifetime_value",
+              filters: ofSales,
               title: "What customers are worth, by who won them",
               name: "lifetime-value",
               parameters: { ...page.range, limit },
@@ -1354,22 +1401,7 @@ export const sections = {
     title: "Links",
     blocks: (page) => [
       breakdown(page, "link", "Links"),
-      list(page, {
-        question: "landing_pages",
-        title: "Landing pages",
-        name: "landing-pages",
-        parameters: { ...page.range, limit },
-        slow: true,
-        rows: 10,
-        columns: [
-          { key: "name", label: "Page", text: true, head: true, cell: (r) => isolated(r.name || none) },
-          countColumn("clicks", "Clicks"),
-          countColumn("visitors", "Visitors"),
-          countColumn("sales", "Sales"),
-          usdColumn("net_usd", "Net USD"),
-          usdColumn("epc", "EPC"),
-        ],
-      }),
+      arrivals(page, "landing_page", "Landing pages", "Page"),
     ],
   },
   campaigns: {
@@ -1417,28 +1449,8 @@ export const sections = {
     blocks: (page) => [
       breakdown(page, "country", "Countries", { rows: 10 }),
       breakdown(page, "device", "Devices", { rows: 10 }),
-      list(page, {
-        question: "landing_pages",
-        title: "Referrers",
-        name: "referrers",
-        parameters: { ...page.range, dimension: "referrer", limit },
-        slow: true,
-        rows: 10,
-        columns: [
-          {
-            key: "name",
-            label: "Referrer",
-            text: true,
-            head: true,
-            cell: (r) => (r.name ? isolated(r.name) : element("i", { className: "quiet", textContent: "none" })),
-          },
-          countColumn("clicks", "Clicks"),
-          countColumn("visitors", "Visitors"),
-          countColumn("sales", "Sales"),
-          usdColumn("net_usd", "Net USD"),
-          usdColumn("epc", "EPC"),
-        ],
-      }),
+      arrivals(page, "referrer", "Referrers", "Referrer"),
+      arrivals(page, "browser", "Browsers", "Browser"),
     ],
   },
   funnel: {
@@ -1447,6 +1459,7 @@ export const sections = {
       funnel(page),
       list(page, {
         question: "time_to_purchase",
+        filters: ofSales,
         title: "Hours from click to first sale",
         name: "time-to-purchase",
         parameters: { ...page.range, limit },
