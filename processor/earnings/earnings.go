@@ -90,9 +90,9 @@ var ErrClosed = errors.New("the month is closed")
 // statedFrom are the tables that lines are computed from.
 var statedFrom = []string{"ledger", "earning_rules", "earning_months", "earning_lines"}
 
-// Close states a month for good. It is to be run from one place at a time: of two closings of a month
-// at once one counts, and the other returns ErrClosed. One that finds at its end that another month
-// was closed meanwhile closes nothing, and returns an error: its lines would state that month again.
+// Close states a month for good. Of several closings at once one counts. The others return ErrClosed
+// if it is of the same month. Those of another month close nothing and return another error: their
+// lines would state the first one's entries again.
 //
 // The lines are written first, under the name of this closing, and count for nothing yet: a Close
 // that is interrupted leaves the month open. One row in earning_months then makes them count.
@@ -129,6 +129,8 @@ func Close(ctx context.Context, store Store, book Book, month Month, now time.Ti
 	err = store.Sync(ctx, "earning_months")
 	if err == nil {
 		err = store.Exec(ctx, `INSERT INTO earning_months (workspace, livemode, month, closed_at, closing, minimum_usd)
+			SETTINGS insert_deduplication_token = '`+after(book, last)+`', insert_deduplicate = 1,
+				deduplicate_insert = 'enable', deduplicate_insert_select = 'force_enable'
 			SELECT {workspace:String}, {livemode:Bool}, {month:Date}, {at:DateTime64(3, 'UTC')}, {closing:String},
 				argMax(minimum_usd, loaded_at)
 			FROM earning_rules WHERE workspace = {workspace:String}
@@ -143,6 +145,20 @@ func Close(ctx context.Context, store Store, book Book, month Month, now time.Ti
 			"it again if not)", month, err)
 	}
 	return checkWinner(ctx, store, book, month, closing)
+}
+
+// after returns the token that all closings have of which the newest closed month is the same. Of
+// rows with one token ClickHouse takes the first and drops the others, also where no statement sees
+// the row of another one yet:
+//
+//  1. closings of January and of February compute their lines, and February's lines have January's
+//     entries, because no month is closed
+//  2. both look for the newest closed month once more, and find none
+//  3. both write their row, of which one is dropped, and read which one is there
+//
+// It is hexadecimal, because a setting of a statement takes no parameter.
+func after(book Book, last time.Time) string {
+	return fmt.Sprintf("%x-%t-%s", book.Workspace, book.Livemode, last.Format(time.DateOnly))
 }
 
 // checkOpen returns the newest closed month, 1970-01 if there is none, and reports as an error why the

@@ -527,6 +527,63 @@ func TestCloseOfAnEarlierMonthMeanwhile(t *testing.T) {
 	b.states("2025-01", "bob 0.00 15.00 0.00 0.00 15.00 0.00")
 }
 
+// blind lets a closing write its row without a look at other rows: as one does that looked before
+// they were there.
+type blind struct{ earnings.Store }
+
+func (b blind) Exec(ctx context.Context, statement string, args ...any) error {
+	if strings.HasPrefix(statement, "INSERT INTO earning_months") {
+		statement, _, _ = strings.Cut(statement, "HAVING")
+	}
+	return b.Store.Exec(ctx, statement, args...)
+}
+
+// Of two closings whose last statements run in the same instant one counts, and the other one says so.
+func TestClosingsInOneInstant(t *testing.T) {
+	b := open(t)
+	b.rules(someRules)
+	b.entry("e01 1 payment in_1 cus_1 2025-01-05T10:00:00 bob - 100")
+	b.book()
+	const statement = "bob 0.00 15.00 0.00 0.00 15.00 0.00"
+	at := time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC)
+	for _, second := range []struct {
+		month  string
+		began  time.Duration // after the first one
+		closed bool          // it says that the month is closed
+	}{{"2025-01", -time.Minute, true}, {"2025-02", time.Minute, false}} {
+		if _, err := b.db.ExecContext(t.Context(), "TRUNCATE TABLE earning_months"); err != nil {
+			t.Fatal(err)
+		}
+		month, err := earnings.ParseMonth(second.month)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both := &meanwhile{blind{b.store}, "INSERT INTO earning_months", func() {
+			if err := b.close("2025-01"); err != nil {
+				t.Error(err)
+			}
+			b.states("2025-01", statement)
+		}}
+		err = earnings.Close(t.Context(), both, shop, month, at.Add(second.began))
+		if err == nil || errors.Is(err, earnings.ErrClosed) != second.closed {
+			t.Errorf("January is closed in the same instant, and %s: %v", second.month, err)
+		}
+		b.states("2025-01", statement)
+		b.states("2025-02")
+	}
+	test := earnings.Book{Workspace: shop.Workspace}
+	month, err := earnings.ParseMonth("2025-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := earnings.Close(t.Context(), blind{b.store}, test, month, at); err != nil {
+		t.Errorf("test mode has months of its own: %v", err)
+	}
+	if err := b.close("2025-02"); err != nil {
+		t.Errorf("it cannot be closed after that: %v", err)
+	}
+}
+
 // On several servers rules are loaded and months are closed from what all of them have.
 func TestCloseWaitsForReplicas(t *testing.T) {
 	dsn, db := sqltest.Open(t)

@@ -461,3 +461,5 @@ CREATE OR REPLACE VIEW activity ON CLUSTER `main` AS
 ALTER TABLE facts
 -- 0106_inserts_in_one_file.sql
 ALTER TABLE clicks_local ON CLUSTER `main` MODIFY SETTING min_level_for_wide_part = 1
+-- 0127_one_closing_after_another.sql
+ALTER TABLE earning_months ON CLUSTER `main` MODIFY SETTING non_replicated_deduplication_window = 1000, replicated_deduplication_window = 10000

@@ -421,3 +421,5 @@ CREATE OR REPLACE VIEW activity AS
 ALTER TABLE facts
 -- 0106_inserts_in_one_file.sql
 ALTER TABLE clicks MODIFY SETTING min_level_for_wide_part = 1
+-- 0127_one_closing_after_another.sql
+ALTER TABLE earning_months MODIFY SETTING non_replicated_deduplication_window = 1000, replicated_deduplication_window = 10000
