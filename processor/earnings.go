@@ -110,7 +110,7 @@ type earningsCloseCommand struct {
 func (c *earningsCloseCommand) Help() string {
 	return `A closed month is never written again. A refund, a dispute, a sale that is credited to somebody
 else, a correction or other rules that come later make a difference to what was stated; the difference
-is a line of the open month. Run it from one place at a time.`
+is a line of the open month.`
 }
 
 func (c *earningsCloseCommand) Run(ctx context.Context, log *slog.Logger) error {

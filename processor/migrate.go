@@ -140,7 +140,7 @@ const reachWithin = 10 * time.Second
 // would wait for minutes for a port at which somebody else listens.
 func reached(ctx context.Context, options *clickhousego.Options) (*databasesql.DB, error) {
 	options.DialTimeout = reachWithin / 2
-	db := clickhouse.OpenDB(options)
+	db := clickhouse.OpenCommandDB(options)
 	ctx, cancel := context.WithTimeout(ctx, reachWithin)
 	defer cancel()
 	if err := db.PingContext(ctx); err != nil {
@@ -191,6 +191,9 @@ func migrate(ctx context.Context, dsn string, on sql.Layout, progress func(strin
 		on.Database = "default"
 	}
 	settings := clickhousego.Settings(sql.Settings())
+	if on.Kind == sql.Cloud { // another server may answer than the one that has waited for rows
+		settings["select_sequential_consistency"] = 1
+	}
 	maps.Copy(settings, options.Settings)
 	options.Settings = settings
 	db, err := reached(ctx, options)

@@ -74,7 +74,7 @@ func collect[R any](ctx context.Context, s *Store, table string, settings clickh
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(settings)), text, args...)
+		rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(s.consistent(settings))), text, args...)
 		if err != nil {
 			return err
 		}

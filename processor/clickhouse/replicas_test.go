@@ -67,3 +67,27 @@ func TestRebuildDerivedWaits(t *testing.T) {
 		}
 	}
 }
+
+// What a command has waited for on one server it does not read from another one, which a balancer
+// may choose.
+func TestSyncMeetsOneServer(t *testing.T) {
+	dsn := chdbtest.Start(t)
+	sqltest.Fill(t, dsn)
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replicas := clickhousetest.NewReplicas(t, dsn)
+	store, err := clickhouse.OpenCommand(replicas.URL+u.Path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for _, step := range []struct{ name, fails string }{{"a", ""}, {"a", ""}, {"b", "b "}, {"a", ""}} {
+		replicas.Name(step.name)
+		err := store.Sync(t.Context(), "ledger")
+		if (err != nil) != (step.fails != "") || err != nil && !strings.HasPrefix(err.Error(), step.fails) {
+			t.Errorf("server %s answers: %v", step.name, err)
+		}
+	}
+}

@@ -136,27 +136,64 @@ func shareTime(strategy dialStrategy) dialStrategy {
 type connector struct {
 	addrs []string
 	each  []sqldriver.Connector // of one server each
+	one   bool                  // only to the server that the first connection was made to
+
+	mu   sync.Mutex // held while it connects, if one
+	only int        // in each, of that server, counted from 1
 }
 
 // OpenDB opens the servers of a DSN for database/sql. It does not connect.
-func OpenDB(options *clickhouse.Options) *sql.DB {
-	var c connector
+func OpenDB(options *clickhouse.Options) *sql.DB { return sql.OpenDB(connectorOf(options)) }
+
+// OpenCommandDB is OpenDB for a command that waits for rows and then reads them: like a store of
+// OpenCommand it stays with the server that it reached first.
+func OpenCommandDB(options *clickhouse.Options) *sql.DB {
+	c := connectorOf(options)
+	c.one = true
+	return sql.OpenDB(c)
+}
+
+func connectorOf(options *clickhouse.Options) *connector {
+	c := new(connector)
 	for _, addr := range options.Addr {
 		one := *options
 		one.Addr = []string{addr}
 		c.addrs, c.each = append(c.addrs, addr), append(c.each, clickhouse.Connector(&one))
 	}
-	return sql.OpenDB(&c)
+	return c
 }
 
 // Connect implements driver.Connector of database/sql.
 func (c *connector) Connect(ctx context.Context) (conn sqldriver.Conn, err error) {
+	if c.one {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+	}
 	for i, each := range c.each {
+		if c.only != 0 && c.only != i+1 {
+			continue
+		}
 		if conn, err = inTime(ctx, c.addrs[i], len(c.each)-i, each.Connect); err == nil {
+			if c.one {
+				c.only = i + 1
+			}
 			break
+		}
+		if c.only != 0 {
+			err = onlyThis(err, len(c.each))
 		}
 	}
 	return conn, err
+}
+
+// onlyThis adds to the error of a server that a command stays with why no other one of several is
+// asked.
+func onlyThis(err error, servers int) error {
+	if servers == 1 {
+		return err
+	}
+	return fmt.Errorf("%w (hint: the command asks no other server, which may lack rows that it has waited for; "+
+		"run it again)", err)
 }
 
 // Driver implements driver.Connector of database/sql.
@@ -181,4 +218,45 @@ func stayWithOne() dialStrategy {
 		}
 		return result, err
 	}
+}
+
+// oneServer makes all connections to the server of the DSN that the first one was made to. On a
+// Replicated database the server waits for rows of others that is asked to (Store.Sync): another
+// one, to which a later connection was made, could lack them.
+func oneServer() dialStrategy {
+	var mu sync.Mutex // held while it connects: of two first connections both go to one server
+	var only []string
+	return func(ctx context.Context, _ int, options *clickhouse.Options, dial clickhouse.Dial) (
+		result clickhouse.DialResult, err error,
+	) {
+		mu.Lock()
+		defer mu.Unlock()
+		if only != nil {
+			if result, err = dial(ctx, only[0], options); err != nil {
+				err = onlyThis(err, len(options.Addr))
+			}
+			return result, err
+		}
+		for i, addr := range options.Addr {
+			if result, err = dial(ctx, addr, options); err == nil {
+				only = options.Addr[i : i+1]
+				break
+			}
+		}
+		return result, err
+	}
+}
+
+// same returns an error if another server answers than before. Behind a balancer each statement may
+// have another one, though the DSN names one host.
+func (s *Store) same(ctx context.Context) error {
+	server, err := s.Server(ctx)
+	if err != nil {
+		return fmt.Errorf("read which server answers: %w", err)
+	}
+	if !s.waits.CompareAndSwap(nil, &server.Name) && *s.waits.Load() != server.Name {
+		return fmt.Errorf("%s answers, and before it was %s, which alone has waited for rows of others (hint: name the "+
+			"servers themselves in --clickhouse-dsn, not a balancer)", server.Name, *s.waits.Load())
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	sqldriver "database/sql/driver"
 	"errors"
 	"log/slog"
 	"slices"
@@ -11,9 +12,11 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/deploy/local/chdb/chdbtest"
+	"tributary/sql"
 )
 
 // The engine says who it is, and gets settings from the DSN with every statement, among them those
@@ -79,6 +82,80 @@ func TestStayWithOne(t *testing.T) {
 		_, err := strategy(t.Context(), 7, options, dial)
 		if !slices.Equal(tried, step.tries) || (err != nil) != step.fails {
 			t.Errorf("with %q down it tries %v (%v), want %v", step.down, tried, err, step.tries)
+		}
+	}
+}
+
+// A command uses the server that it reached first, whatever becomes of it and of the others: over
+// the driver's own connections and over those of database/sql.
+func TestOneServer(t *testing.T) {
+	options := &clickhouse.Options{Addr: []string{"a", "b", "c"}}
+	down := ""
+	var tried []string
+	reach := func(addr string) error {
+		tried = append(tried, addr)
+		if strings.Contains(down, addr) {
+			return errors.New("refused")
+		}
+		return nil
+	}
+	strategy := oneServer()
+	c := &connector{addrs: options.Addr, one: true}
+	for _, addr := range options.Addr {
+		c.each = append(c.each, reached(func() error { return reach(addr) }))
+	}
+	for name, connect := range map[string]func() error{
+		"driver": func() error {
+			_, err := strategy(t.Context(), 7, options,
+				func(_ context.Context, addr string, _ *clickhouse.Options) (clickhouse.DialResult, error) {
+					return clickhouse.DialResult{}, reach(addr)
+				})
+			return err
+		},
+		"database/sql": func() error { _, err := c.Connect(t.Context()); return err },
+	} {
+		for _, step := range []struct {
+			down  string
+			tries []string
+			fails string
+		}{
+			{"abc", []string{"a", "b", "c"}, "refused"}, {"a", []string{"a", "b"}, ""}, {"", []string{"b"}, ""},
+			{"b", []string{"b"}, "run it again"}, {"ac", []string{"b"}, ""},
+		} {
+			tried, down = nil, step.down
+			err := connect()
+			if !slices.Equal(tried, step.tries) || (err != nil) != (step.fails != "") ||
+				err != nil && !strings.Contains(err.Error(), step.fails) {
+				t.Errorf("%s: with %q down it tries %v (%v), want %v", name, down, tried, err, step.tries)
+			}
+		}
+	}
+}
+
+// reached is a connector of one server.
+type reached func() error
+
+func (r reached) Connect(context.Context) (sqldriver.Conn, error) { return nil, r() }
+func (reached) Driver() sqldriver.Driver                          { return nil }
+
+// A command on ClickHouse Cloud, where another server may answer each statement, reads what all
+// have taken. A processor does not, because it waits for Keeper.
+func TestCloudIsReadConsistently(t *testing.T) {
+	dsn := chdbtest.Start(t)
+	for i, open := range []func(string, *slog.Logger) (*Store, error){OpenCommand, OpenPage} {
+		store, err := open(dsn, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		for _, kind := range []sql.Kind{sql.Single, sql.Cloud} {
+			store.layout.Store(&sql.Layout{Kind: kind})
+			type row struct{ each bool }
+			rows, err := Collect(t.Context(), store, "none", "SELECT toBool(getSetting('select_sequential_consistency'))", nil,
+				func(rows driver.Rows, r *row) error { return rows.Scan(&r.each) })
+			if want := i == 0 && kind == sql.Cloud; err != nil || rows[0].each != want {
+				t.Errorf("layout %v: sequential consistency is %v, %v; want %t", kind, rows, err, want)
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 	"time"
@@ -46,7 +47,7 @@ func (s *Store) Exec(ctx context.Context, statement string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	settings := sql.Settings()
+	settings := s.consistent(sql.Settings())
 	settings["wait_end_of_query"] = 1
 	for _, statement := range statements {
 		given := args
@@ -73,13 +74,28 @@ const syncFor = 3 * time.Minute
 // It takes as long as the servers lag, and returns an error after three minutes for each table. It
 // needs the right SYSTEM SYNC REPLICA, which the roles of migrations and of processors have. It tries
 // once.
-func (s *Store) Sync(ctx context.Context, tables ...string) error {
+//
+// On a cluster all servers wait. On a Replicated database only the one that is asked does: a store
+// of OpenCommand asks no other one, and Sync returns an error if another one answers than before, as
+// behind a balancer. On ClickHouse Cloud, where a balancer always stands, such a
+// store reads sequentially consistent from then on.
+func (s *Store) Sync(ctx context.Context, tables ...string) (err error) {
 	layout, err := s.Layout(ctx)
 	if err != nil {
 		return err
 	}
 	settings := sql.Settings()
 	settings["receive_timeout"] = int(syncFor.Seconds())
+	if s.one && layout.Kind == sql.ReplicatedDatabase {
+		if err := s.same(ctx); err != nil {
+			return err
+		}
+		defer func() {
+			if err == nil {
+				err = s.same(ctx)
+			}
+		}()
+	}
 	for _, table := range tables {
 		statement := layout.Sync(table)
 		if statement == "" {
@@ -97,6 +113,17 @@ func (s *Store) Sync(ctx context.Context, tables ...string) error {
 		}
 	}
 	return nil
+}
+
+// consistent adds to settings, for a command on ClickHouse Cloud, that the server that answers first
+// asks Keeper for the rows that others took.
+func (s *Store) consistent(settings clickhouse.Settings) clickhouse.Settings {
+	if layout := s.layout.Load(); !s.one || layout == nil || layout.Kind != sql.Cloud {
+		return settings
+	}
+	settings = maps.Clone(settings)
+	settings["select_sequential_consistency"] = 1
+	return settings
 }
 
 // placeholder is where an argument goes: ?, or {name:Type}. A macro such as {uuid} is none.
@@ -117,7 +144,8 @@ func (s *Store) Layout(ctx context.Context) (sql.Layout, error) {
 // Each calls one for every row of a query, in the query's order. It tries once, like Exec: rows may
 // have been passed on before an error.
 func (s *Store) Each(ctx context.Context, one func(driver.Rows) error, query string, args ...any) error {
-	rows, err := s.conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(lookupSettings)), query, args...)
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(s.consistent(lookupSettings)))
+	rows, err := s.conn.Query(ctx, query, args...)
 	if err != nil {
 		return err
 	}

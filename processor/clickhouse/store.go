@@ -24,13 +24,15 @@ import (
 
 // Store is one ClickHouse. Its inserts and lookups retry what can succeed later: they return an
 // error only when ctx ends, and an insert also ErrRejected, for rows that can never be stored. What
-// an operator must mend is retried as well, and said by Failing; but see OpenCommand. What
+// an operator must mend is retried as well, and said by Failing; but see OpenPage. What
 // statement.go and derived.go have tries once.
 type Store struct {
 	conn                               driver.Conn
 	log                                *slog.Logger
 	metrics                            metrics
-	command                            bool // see OpenCommand
+	command                            bool                   // see OpenPage
+	one                                bool                   // see OpenCommand
+	waits                              atomic.Pointer[string] // the name of the server that has waited, if one
 	failures                           failures
 	answered                           answered
 	ledgerScan, revenueScan, ratesScan pace
@@ -143,11 +145,16 @@ func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 	if err != nil {
 		return nil, err
 	}
+	return open(options, log, reg)
+}
+
+func open(options *clickhouse.Options, log *slog.Logger, reg prometheus.Registerer) (*Store, error) {
 	options.DialTimeout = dialTimeout * time.Duration(len(options.Addr))
 	if options.ReadTimeout == 0 {
 		options.ReadTimeout = time.Minute
 	}
 	s := &Store{log: log}
+	var err error
 	if pinned := options.TransportFunc; pinned != nil {
 		options.TransportFunc = func(t *http.Transport) (http.RoundTripper, error) {
 			transport, err := pinned(t)
@@ -181,12 +188,27 @@ func Open(dsn string, log *slog.Logger, reg prometheus.Registerer) (*Store, erro
 	return s, nil
 }
 
-// OpenCommand is Open for a command or a page, whose user waits: what an operator must mend, as a
-// right that is missing, is returned as an error with a hint at once.
-func OpenCommand(dsn string, log *slog.Logger) (*Store, error) {
+// OpenPage is Open for a page or a command, whose user waits: what an operator must mend, as a right
+// that is missing, is returned as an error with a hint at once.
+func OpenPage(dsn string, log *slog.Logger) (*Store, error) {
 	s, err := Open(dsn, log, prometheus.NewRegistry())
 	if err == nil {
 		s.command = true
+	}
+	return s, err
+}
+
+// OpenCommand is OpenPage for a command: it uses the server that it reached first, and no other one
+// of the DSN, so that what has waited for rows (Sync) is what reads them.
+func OpenCommand(dsn string, log *slog.Logger) (*Store, error) {
+	options, err := Options(dsn)
+	if err != nil {
+		return nil, err
+	}
+	options.DialStrategy = shareTime(oneServer())
+	s, err := open(options, log, prometheus.NewRegistry())
+	if err == nil {
+		s.command, s.one = true, true
 	}
 	return s, err
 }

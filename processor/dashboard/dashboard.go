@@ -94,7 +94,7 @@ func New(cfg Config) (*Dashboard, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := clickhouse.OpenCommand(cfg.DSN, slog.New(slog.DiscardHandler))
+	store, err := clickhouse.OpenPage(cfg.DSN, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

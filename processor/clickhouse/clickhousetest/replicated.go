@@ -25,6 +25,7 @@ type Replicas struct {
 	mu         sync.Mutex
 	statements []string // that were executed, without those of inserts from the program
 	refuse     string   // the answer to statements that wait: CODE NAME; "": they succeed
+	name       string   // see Name
 }
 
 // replicatedEngine is what a CREATE TABLE has for several servers.
@@ -52,6 +53,7 @@ func NewReplicas(t testing.TB, dsn string) *Replicas {
 			if r.execute(w, statement) {
 				return
 			}
+			statement = r.named(statement)
 			statement = replicatedEngine.ReplaceAllString(statement, "$1$2")
 			if statement == sql.LayoutQuery {
 				statement = "SELECT currentDatabase(), 'Replicated', '0', 'ReplicatedMergeTree', 'ReplicatedMergeTree'"
@@ -79,6 +81,19 @@ func (r *Replicas) execute(w http.ResponseWriter, statement string) (answered bo
 		fmt.Fprintf(w, "Code: %s. DB::Exception: it is refused. (%s)", code, name)
 	}
 	return true
+}
+
+// Name gives the server that answers a name, as if a balancer had chosen another one.
+func (r *Replicas) Name(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.name = name
+}
+
+func (r *Replicas) named(statement string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return strings.ReplaceAll(statement, "hostName()", "'"+r.name+"'")
 }
 
 // Refuse makes statements that wait for other servers fail: 497 and ACCESS_DENIED, for example.
