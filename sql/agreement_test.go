@@ -1,7 +1,9 @@
 package sql_test
 
 import (
+	stdsql "database/sql"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -392,9 +394,10 @@ func TestClicksOfOpenDays(t *testing.T) {
 	}
 }
 
-// A value that has no sense is an error and not a figure.
+// A value that has no sense is an error and not a figure. As SQL of one's own a number is refused,
+// too, also of a time in which nothing happened.
 func TestQuestionsRefuse(t *testing.T) {
-	dsn, _ := sqltest.Open(t)
+	dsn, db := sqltest.Open(t)
 	seed(t, dsn, "attribution.sql")
 	d, err := dashboard.New(dashboard.Config{DSN: sqltest.Patient(dsn), Log: slog.New(slog.DiscardHandler),
 		Workspaces: func() []workspace.Region { return []workspace.Region{{Workspace: "models"}} }})
@@ -425,6 +428,28 @@ func TestQuestionsRefuse(t *testing.T) {
 		r.Host = "127.0.0.1:8090"
 		if d.ServeHTTP(w, r); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%s: %d %s", asked, w.Code, w.Body)
+		}
+	}
+	for _, asked := range []struct{ question, parameter, value, want string }{
+		{"timeseries", "step", "1000", "step is a multiple of 900"},
+		{"timeseries", "step", "0", "must be positive"},
+	} {
+		q := question(t, asked.question)
+		values := parameters(q)
+		values[asked.parameter] = asked.value
+		var args []any
+		for name, value := range values {
+			if strings.Contains(q.Text, "{"+name+":") {
+				args = append(args, stdsql.Named(name, value))
+			}
+		}
+		rows, err := db.QueryContext(t.Context(), q.Text, args...)
+		if err == nil {
+			rows.Next()
+			err = errors.Join(rows.Err(), rows.Close())
+		}
+		if err == nil || !strings.Contains(err.Error(), asked.want) {
+			t.Errorf("%s with %s = %s as SQL: %v", asked.question, asked.parameter, asked.value, err)
 		}
 	}
 }

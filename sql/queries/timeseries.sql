@@ -30,7 +30,7 @@ FROM
         AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
     GROUP BY at
 )
-WHERE NOT throwIf({step:UInt32} % 900 != 0, 'step is a multiple of 900')
+WHERE (SELECT throwIf({step:UInt32} % 900 != 0, 'step is a multiple of 900')) = 0 -- also where there are no rows
 GROUP BY at
 ORDER BY at
 SETTINGS optimize_move_to_prewhere_if_final = 0, output_format_decimal_trailing_zeros = 1
