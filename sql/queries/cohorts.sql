@@ -1,9 +1,10 @@
 -- What do customers bring after they were won, and how many come back?
--- Buyers by the unit of time of their first sale and by whom or what it is credited to; age: units since then, 0 is the
--- first. buyers: how many the cohort has. active: how many of them bought in this unit; retention: the share. net_usd: without
--- tax, refunds and disputes subtracted when they happened; cumulative_usd: until then; per_buyer: that for each of the cohort,
--- NULL where none of it has a rate. Money without a rate is left out (see without_rate). A cohort has no row for a unit in which
--- no money of its buyers moved.
+-- Buyers by the unit of time of their first sale and by whom or what it is credited to; age: units
+-- since then, 0 is the first. buyers: how many the cohort has. active: how many of them bought in
+-- this unit; retention: the share. net_usd: without tax, refunds and disputes subtracted when they
+-- happened; cumulative_usd: until then; per_buyer: that for each of the cohort, NULL where none of
+-- it has a rate. Money without a rate is left out (see without_rate). A cohort has no row for a
+-- unit in which no money of its buyers moved.
 -- @param workspace String: whose data
 -- @param livemode Bool = true: false: Stripe's test mode
 -- @param from DateTime('UTC'): begin of the time in which buyers were won, UTC

@@ -1,7 +1,8 @@
 -- Which landing pages, referrers and browsers bring clicks, and which of them bring money?
--- Clicks that count, and the sales that are credited to one of the clicks of the time, whenever they were made: sales, and
--- their net without tax, refunds and disputes subtracted. epc: net for each click, NULL where none of that money has a rate.
--- landing_page: host and path. An empty name: none, or not known.
+-- Clicks that count, and the sales that are credited to one of the clicks of the time, whenever
+-- they were made: sales, and their net without tax, refunds and disputes subtracted. epc: net for
+-- each click, NULL where none of that money has a rate. landing_page: host and path. An empty
+-- name: none, or not known.
 -- @param workspace String: whose data
 -- @param livemode Bool = true: false: Stripe's test mode
 -- @param from DateTime('UTC'): begin of the time, UTC

@@ -1,8 +1,10 @@
 -- Which products earn, refunds and disputes subtracted?
--- One row for each product: prod_…, or the seller's own id; an empty name: none is named, such as shipping, or the lines of an invoice
--- beyond the tenth, which are in no event. Together the rows are the revenue of the same filters. sales: with the product; a sale
--- of several counts for each. customers: buyers' first sales. paid, refunded, disputed: without tax, when they happened; net is their
--- sum. refund_rate: refunded of paid; NULL: nothing was paid, or no refund has a rate. Money without a rate is in no sum, but counted. product_names has names.
+-- One row for each product: prod_…, or the seller's own id; an empty name: none is named, such as
+-- shipping, or the lines of an invoice beyond the tenth, which are in no event. Together the rows
+-- are the revenue of the same filters. sales: with the product; a sale of several counts for each.
+-- customers: buyers' first sales. paid, refunded, disputed: without tax, when they happened; net is
+-- their sum. refund_rate: refunded of paid; NULL: nothing was paid, or no refund has a rate. Money
+-- without a rate is in no sum, but counted. product_names has names.
 -- @param workspace String: whose data
 -- @param livemode Bool = true: false: Stripe's test mode
 -- @param from DateTime('UTC'): begin of the time, UTC
