@@ -59,7 +59,9 @@ type activity struct {
 	Clicks, Leads bool        // the question counts them
 	Entries       bool        // so of entries
 	FirstSales    *FirstSales // which lists tell first sales; nil: all payments do
-	Counted       bool        // clicks and their visitors are counted before they stand beside leads and entries
+	Counted       bool        // clicks are counted before they stand beside leads and entries
+	Visitors      bool        // so are their visitors
+	Rows          bool        // those of closed days are read as sums, of which clicks_by_day has a row
 	Unit          bool        // they are counted by the question's unit of time, too
 	Whole         bool        // the time is whole days, UTC, and nothing else of a click's time is asked
 	Narrow        bool        // first sales are looked up of those buyers alone who did something in the time
@@ -82,6 +84,25 @@ func (a activity) UnitOf(column string) string {
 // startOfUnit is how a question counts by units of time.
 const startOfUnit = "toDateTime(dateTrunc({unit:String}, toDateTime(at, 'UTC'), {timezone:String}), {timezone:String})"
 
+// OfLists returns the dimensions that are read from lists of clicks.
+func (a activity) OfLists() []dimension {
+	return slices.DeleteFunc(slices.Clone(a.Read), func(d dimension) bool { return !d.Listed() })
+}
+
+// Who reports whether lists are read with their visitors. Something must be read of each click.
+func (a activity) Who() bool {
+	return !a.Counted || a.Visitors || a.Whole && len(a.OfLists()) == 0
+}
+
+// Lists reports whether each name's visitors are put into a list before they are counted.
+func (a activity) Lists() bool { return a.Named != "" && a.Visitors }
+
+// inRows reports whether a row of clicks_by_day has the clicks of each name that is read.
+func (a activity) inRows() bool {
+	return len(a.Read) == 0 || len(a.Read) == 1 && slices.ContainsFunc(rollupDimensions,
+		func(d rollupDimension) bool { return d.Name == a.Read[0].Name })
+}
+
 // counted rewrites a question that asks of clicks only how many they are, and of how many visitors,
 // so that it adds up what activity has counted. Each name and each unit has one row of clicks, so
 // visitors may be added.
@@ -90,6 +111,12 @@ var counted = strings.NewReplacer(
 	"uniqIf(visitor, what = 'click')", "sum(visitors_counted)",
 	"0 AS visitor, 0 AS quantity", "0 AS clicks_counted, 0 AS visitors_counted, 0 AS quantity",
 	"what, visitor, quantity", "what, clicks_counted, visitors_counted, quantity",
+)
+
+// notCounted rewrites a question whose parameter visitors says that nobody asks for them.
+var notCounted = strings.NewReplacer(
+	"        uniqIf(visitor, what = 'click') AS clicked_by,\n", "",
+	"if({visitors:Bool}, clicked_by, NULL)", "CAST(NULL, 'Nullable(UInt64)')",
 )
 
 // singleClicks is what is left in a question that asks more of clicks.
@@ -148,6 +175,9 @@ func (q Question) Statement(values map[string]string, of Known) (string, error) 
 
 // StatementOf returns the text that asks a part of a question that has parts, or all of it.
 func (q Question) StatementOf(part Part, values map[string]string, of Known) (string, error) {
+	if values["visitors"] == "false" {
+		q.Text = notCounted.Replace(q.Text)
+	}
 	if part != Whole {
 		q.Text = q.partText(part)
 		if part == Others && !of.Large && within(values, oneThreadUntil) {
@@ -183,8 +213,9 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 		b, c := counted.Replace(before), counted.Replace(after)
 		a.Counted = !singleClicks.MatchString(withoutComments(b + c))
 		if a.Counted {
-			a.Unit = strings.Contains(before, startOfUnit)
+			a.Unit, a.Visitors = strings.Contains(b, startOfUnit), strings.Contains(b, "sum(visitors_counted)")
 			a.Whole = !a.Unit && wholeDays(values)
+			a.Rows = !a.Visitors && a.inRows() && (a.Whole || a.Unit && wholeQuarters(values))
 			before, after = b, c
 		}
 	}
@@ -272,6 +303,16 @@ func within(values map[string]string, longest time.Duration) bool {
 // wholeDays reports whether the time begins and ends at midnight UTC.
 func wholeDays(values map[string]string) bool {
 	return strings.HasSuffix(values["from"], " 00:00:00") && strings.HasSuffix(values["to"], " 00:00:00")
+}
+
+// wholeQuarters reports whether the time begins and ends with a quarter of an hour, and units of time
+// do: Liberia was 44 minutes and a half behind UTC until 1972.
+func wholeQuarters(values map[string]string) bool {
+	quarter := func(name string) bool {
+		at, err := time.Parse(time.DateTime, values[name])
+		return err == nil && at.Year() > 1972 && at.Truncate(15*time.Minute).Equal(at)
+	}
+	return quarter("from") && quarter("to")
 }
 
 // chosenLeads returns the text of people or public_leads for those who have one of these reports in

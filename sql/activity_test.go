@@ -2,6 +2,7 @@ package sql
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"testing"
@@ -41,6 +42,7 @@ func TestViewsOfTemplates(t *testing.T) {
 func TestCountedStatement(t *testing.T) {
 	const byName, byUnit, beside = "groupArray(visitor)", "toDateTime(clicked, 'UTC')", "countIf(what = 'click')"
 	const within = "clicked >= {from:DateTime('UTC')}"
+	const byRow, byQuarter, listed = "SELECT clicks, toLowCardinality(value)", "SELECT of_quarter", "counted."
 	for _, c := range []struct {
 		question, dimension, from string
 		large                     bool
@@ -57,16 +59,32 @@ func TestCountedStatement(t *testing.T) {
 		{"return_on_spend", "channel", "2026-01-01 00:00:00", true, []string{"a.what = 'click'", within},
 			[]string{byName}},
 		{"new_and_returning", "", "2026-01-01 00:00:00", true, nil, []string{byName, byUnit, "uniq(visitor)"}},
+		{"breakdown uncounted", "affiliate", "2026-01-01 00:00:00", true, []string{byRow, "dimension = 'affiliate'"},
+			[]string{listed, "uniq(", "uniqArray", beside}},
+		{"breakdown uncounted", "affiliate", "2026-01-01 00:15:00", true, []string{"counted.affiliate", within},
+			[]string{byRow, "counted.visitor", "uniq(", "uniqArray", beside}},
+		{"breakdown uncounted", "medium", "2026-01-01 00:00:00", true, []string{"counted.medium"},
+			[]string{byRow, "counted.visitor", "uniq(", "uniqArray", beside}},
+		{"breakdown uncounted", "product", "2026-01-01 00:00:00", true, []string{"counted.visitor"}, []string{byRow}},
+		{"breakdown uncounted", "affiliate", "2026-01-01 00:00:00", false, []string{beside},
+			[]string{byRow, "uniqIf(visitor"}},
+		{"trend uncounted", "", "2026-01-01 00:15:00", true, []string{byQuarter, "dimension = ''"},
+			[]string{listed, "uniq(", beside}},
+		{"trend uncounted", "", "2026-01-01 00:00:01", true, []string{"counted.at", within},
+			[]string{byQuarter, "counted.visitor", "uniq(", beside}},
+		{"trend uncounted", "", "1972-01-01 00:00:00", true, []string{"counted.at"}, []string{byQuarter}},
 	} {
-		q, err := AskQuestion(c.question)
+		name, uncounted := strings.CutSuffix(c.question, " uncounted")
+		q, err := AskQuestion(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		text, err := q.Statement(map[string]string{"from": c.from, "to": "2026-02-01 00:00:00", "currency": "usd",
-			"dimension": c.dimension}, Known{Large: c.large})
+			"dimension": c.dimension, "visitors": fmt.Sprint(!uncounted)}, Known{Large: c.large})
 		if err != nil {
 			t.Fatal(err)
 		}
+		_, text, _ = strings.Cut(text, "\nSELECT") // without the description
 		for _, part := range c.has {
 			if !strings.Contains(text, part) {
 				t.Errorf("%s %q from %s, large %t, has no %s", c.question, c.dimension, c.from, c.large, part)

@@ -22,6 +22,7 @@ type asked struct {
 	zone            *time.Location
 	only, without   map[string][]string
 	currency, rates string
+	noVisitors      bool
 }
 
 // asking are the dimensions that questions may name.
@@ -64,6 +65,9 @@ func (w *world) randomAsk(r *rand.Rand, q sql.Question) asked {
 	if !takes(q, "dimension") {
 		a.dimension = ""
 	}
+	a.noVisitors = takes(q, "visitors") && r.IntN(2) == 0
+	whole := [...]time.Duration{time.Second, 15 * time.Minute, 24 * time.Hour}[r.IntN(3)]
+	a.from, a.to = a.from.Truncate(whole), a.to.Add(whole-1).Truncate(whole)
 	return a
 }
 
@@ -79,6 +83,7 @@ func (a asked) parameters() map[string]string {
 		"workspace": "w", "from": a.from.Format(time.DateTime), "to": a.to.Format(time.DateTime), "unit": a.unit,
 		"timezone": a.zone.String(), "dimension": a.dimension, "only": string(only), "without": string(without),
 		"currency": a.currency, "rates": a.rates, "limit": "1000", "step": fmt.Sprint(step),
+		"visitors": fmt.Sprint(!a.noVisitors),
 	}
 }
 

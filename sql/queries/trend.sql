@@ -1,6 +1,6 @@
 -- How did clicks, leads, sales and net revenue run over time?
 -- One row for each unit of time, also for one in which nothing happened. local: its begin as clocks in the time zone show it;
--- start_utc: the same in UTC; next_start: its end, in the time zone. open: it is not over, or from and to cut it. visitors: of clicks. customers: buyers' first sales. net:
+-- start_utc: the same in UTC; next_start: its end, in the time zone. open: it is not over, or from and to cut it. visitors: of clicks; NULL: not asked for. customers: buyers' first sales. net:
 -- without tax, refunds and disputes subtracted when they happened; money without a rate is not in it but counted. A sale that is
 -- paid in parts counts in each unit in which a part came.
 -- @param workspace String: whose data
@@ -13,6 +13,7 @@
 -- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
 -- @param currency String = 'usd': ISO 4217 in lower case; money is shown in it, by the rate of its day
 -- @param rates String = '': source of the rates to show it by; empty: as the ledger converts
+-- @param visitors Bool = true: false: do not count visitors, which takes most of the time where clicks are many
 WITH toDateTime(start_utc, {timezone:String}) AS start
 SELECT
     formatDateTime(start, '%F %T', {timezone:String}) AS local,
@@ -26,13 +27,13 @@ SELECT
         addYears(start, 1)
     ), 2), {timezone:String}), {timezone:String})), 0, {timezone:String}) AS next_start,
     (start < {from:DateTime('UTC')} OR next_start > {to:DateTime('UTC')} OR start <= toStartOfFifteenMinutes(now()) AND toStartOfFifteenMinutes(now()) < next_start)::Bool AS open,
-    clicks, visitors, leads, sales, customers, net, without_rate
+    clicks, if({visitors:Bool}, clicked_by, NULL) AS visitors, leads, sales, customers, net, without_rate
 FROM
 (
     SELECT
         toDateTime64(start, 0, 'UTC') AS start_utc,
         countIf(what = 'click') AS clicks,
-        uniqIf(visitor, what = 'click') AS visitors,
+        uniqIf(visitor, what = 'click') AS clicked_by,
         sumIf(quantity, what = 'lead') AS leads,
         uniqExactIf(sale_id, kind = 'payment') AS sales,
         uniqExactIf(sale_id, kind = 'payment' AND first_sale) AS customers,

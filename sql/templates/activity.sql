@@ -38,8 +38,8 @@ WHERE NOT throwIf(
         ){{end -}}
 {{define "listed clicks"}}    FROM clicks_by_day FINAL
     ARRAY JOIN
-        {{if not .Whole}}counted.at AS clicked, {{end}}counted.visitor AS who{{range .Read}}{{if .Listed}},
-        {{if $.View}}if({dimension:String} = '{{.Name}}' OR mapContains({only:Map(String, Array(String))}, '{{.Name}}') OR mapContains({without:Map(String, Array(String))}, '{{.Name}}'), counted.{{.Name}}, unread){{else}}counted.{{.Name}}{{end}} AS of_{{.Name}}{{end}}{{end}}
+        {{if not .Whole}}counted.at AS clicked{{end}}{{if .Who}}{{if not .Whole}}, {{end}}counted.visitor AS who{{end}}{{range $i, $d := .OfLists}}{{if or $i $.Who (not $.Whole)}},
+        {{end}}{{if $.View}}if({dimension:String} = '{{.Name}}' OR mapContains({only:Map(String, Array(String))}, '{{.Name}}') OR mapContains({without:Map(String, Array(String))}, '{{.Name}}'), counted.{{.Name}}, unread){{else}}counted.{{.Name}}{{end}} AS of_{{.Name}}{{end}}
     WHERE workspace = {workspace:String} AND dimension = '' AND value = ''
         AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - 1) AND NOT has(open, day){{if not .Whole}}
         AND clicked >= {from:DateTime('UTC')} AND clicked < {to:DateTime('UTC')}{{end}}{{end -}}
@@ -72,26 +72,33 @@ FROM
 (
 {{end}}SELECT
     'click' AS what, {{if .Unit}}toDateTime64(start, 3, 'UTC'){{else}}toDateTime64(0, 3, 'UTC'){{end}} AS at, '' AS who,
-    {{if .Named}}sum(length(visitors)) AS clicks_counted, uniqArray(visitors){{else}}count() AS clicks_counted, uniq(visitor){{end}} AS visitors_counted, 0 AS quantity, '' AS sale_id, '' AS kind,
+    {{if .Lists}}sum(length(visitors)) AS clicks_counted, uniqArray(visitors){{else if .Visitors}}count() AS clicks_counted, uniq(visitor){{else}}sum(clicks) AS clicks_counted, 0{{end}} AS visitors_counted, 0 AS quantity, '' AS sale_id, '' AS kind,
     false AS attributed, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net, {{if .Named}}{{.Named}}{{else}}''{{end}} AS name
 FROM
-({{if .Named}}
+({{if .Lists}}
     -- The visitors of one name after those of another: uniq takes a third less time so, because one state stays in the processor's cache.
     SELECT {{.Named}}, groupArray(visitor) AS visitors
     FROM
     ({{end}}
-    SELECT sipHash64(c.visitor) AS visitor{{with .UnitOf "clicked_at"}}, {{.}} AS start{{end}}{{range .Read}}, {{.OfClick}} AS {{.Name}}{{end}}
+    SELECT {{if .Visitors}}sipHash64(c.visitor) AS visitor{{else}}toUInt64(1) AS clicks{{end}}{{with .UnitOf "clicked_at"}}, {{.}} AS start{{end}}{{range .Read}}, {{.OfClick}} AS {{.Name}}{{end}}
 {{template "open clicks" .}}
     UNION ALL
-    SELECT who{{with .UnitOf "clicked"}}, {{.}}{{end}}{{range .Read}}, {{if .Listed}}of_{{.Name}}{{else}}''{{end}}{{end}}
+{{if .Rows}}    SELECT {{if .Unit}}of_quarter, {{.UnitOf "toDateTime(day, 'UTC') + quarter * 900"}}{{else}}clicks{{end}}{{range .Read}}, toLowCardinality(value){{end}}
+    FROM clicks_by_day FINAL{{if .Unit}}
+    ARRAY JOIN mapKeys(clicks_at) AS quarter, mapValues(clicks_at) AS of_quarter{{end}}
+    WHERE workspace = {workspace:String} AND dimension = '{{range .Read}}{{.Name}}{{end}}'
+        AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - 1) AND NOT has(open, day){{if .Unit}}
+        AND toDateTime(day, 'UTC') + quarter * 900 >= {from:DateTime('UTC')} AND toDateTime(day, 'UTC') + quarter * 900 < {to:DateTime('UTC')}{{end}}
+{{- else}}    SELECT {{if .Visitors}}who{{else}}toUInt64(1){{end}}{{with .UnitOf "clicked"}}, {{.}}{{end}}{{range .Read}}, {{if .Listed}}of_{{.Name}}{{else}}''{{end}}{{end}}
 {{template "listed clicks" .}}
-{{- if .Named}}
+{{- end}}
+{{- if .Lists}}
     ){{template "filters" .}}
     GROUP BY {{.Named}}
-)
-GROUP BY {{.Named}}{{else}}
-){{template "filters" .}}{{if .Unit}}
-GROUP BY start{{end}}{{end}}
+){{else}}
+){{template "filters" .}}{{end}}{{if .Named}}
+GROUP BY {{.Named}}{{else if .Unit}}
+GROUP BY start{{end}}
 HAVING clicks_counted > 0
 {{- if .Entries}}
 UNION ALL
