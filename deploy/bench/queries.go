@@ -68,12 +68,14 @@ type question struct {
 // the sums that programs ask. note tells two that ask the same question apart.
 var asked = []question{
 	{"breakdown", "all", map[string]string{"dimension": ""}},
-	{"breakdown", "affiliates", nil},
-	{"breakdown", "links", map[string]string{"dimension": "link"}},
-	{"breakdown", "of nobody", map[string]string{"dimension": "", "only": "{'affiliate':['']}"}},
-	{"breakdown", "its countries", map[string]string{"dimension": "country", "only": "{'affiliate':['affiliate-3']}"}},
-	{"trend", "days in India", map[string]string{"timezone": "Asia/Kolkata"}},
-	{"trend", "one affiliate", map[string]string{"only": "{'affiliate':['affiliate-3']}"}},
+	{"breakdown", "affiliates", uncounted("dimension", "affiliate")},
+	{"breakdown", "links", uncounted("dimension", "link")},
+	{"breakdown", "and visitors", map[string]string{"limit": "1000"}},
+	{"breakdown", "of nobody", uncounted("dimension", "", "only", "{'affiliate':['']}")},
+	{"breakdown", "its countries", uncounted("dimension", "country", "only", "{'affiliate':['affiliate-3']}")},
+	{"trend", "days in India", uncounted("timezone", "Asia/Kolkata")},
+	{"trend", "and visitors", map[string]string{"timezone": "Asia/Kolkata"}},
+	{"trend", "one affiliate", uncounted("only", "{'affiliate':['affiliate-3']}")},
 	{"funnel", "", nil},
 	{"new_and_returning", "", nil},
 	{"sales_and_refunds", "", map[string]string{"limit": "10"}},
@@ -90,6 +92,15 @@ var asked = []question{
 	{"rates_used", "", nil},
 	{"freshness", "", nil},
 	{"first_day", "", nil},
+}
+
+// uncounted returns what the page asks a question with where it shows no visitors.
+func uncounted(pairs ...string) map[string]string {
+	values := map[string]string{"visitors": "false", "limit": "1000"}
+	for i := 0; i < len(pairs); i += 2 {
+		values[pairs[i]] = pairs[i+1]
+	}
+	return values
 }
 
 // Run makes the history and prints a table for each workspace.
