@@ -115,9 +115,12 @@ var counted = strings.NewReplacer(
 
 // notCounted rewrites a question whose parameter visitors says that nobody asks for them.
 var notCounted = strings.NewReplacer(
-	"        uniqIf(visitor, what = 'click') AS clicked_by,\n", "",
-	"if({visitors:Bool}, clicked_by, NULL)", "CAST(NULL, 'Nullable(UInt64)')",
+	"        uniqIf(visitor, what = 'click') AS "+visitorsColumn+",\n", "",
+	"if({visitors:Bool}, "+visitorsColumn+", NULL)", "CAST(NULL, 'Nullable(UInt64)')",
 )
+
+// visitorsColumn is what a question with the parameter visitors calls them where it counts them.
+const visitorsColumn = "clicked_by"
 
 // singleClicks is what is left in a question that asks more of clicks.
 var singleClicks = regexp.MustCompile(`\bvisitor\b|'click'`)

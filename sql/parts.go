@@ -107,6 +107,9 @@ func (q Question) join(clicks, others string) (begin, end string, rows partRows,
 		a.cells = append(a.cells, b.cells...)
 		return m[1], m[5] + m[6], a, nil
 	}
+	if !slices.Contains(a.columns, visitorsColumn) {
+		q.Text = notCounted.Replace(q.Text)
+	}
 	m, keys := parted.FindStringSubmatch(q.Text), 0
 	if hasKey(m[3]) {
 		keys = 1

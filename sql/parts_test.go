@@ -57,7 +57,7 @@ func TestJoin(t *testing.T) {
 	names := `['', '\'', '\'),(\'', '\\', '\\\'', 'a\tb', 'a\nb', 'a\rb', 'a\0b', '\\N', 'ü', '\xff',
 		'{name:String}', '--']`
 	clicks := ask(t, dsn, "SELECT arrayJoin(arrayConcat("+names+
-		", ['clicks'])) AS name, 4 AS clicks, 3 AS visitors"+asRows, nil)
+		", ['clicks'])) AS name, 4 AS clicks, 3 AS clicked_by"+asRows, nil)
 	others := ask(t, dsn, "SELECT arrayJoin(arrayConcat("+names+`, ['others'])) AS name, 1 AS leads, 2 AS sales,
 		2 AS customers, 1 AS attributed_customers, -1.5::Decimal(38, 6) AS net, 3::Decimal(38, 6) AS paid,
 		-4.5::Decimal(38, 6) AS refunded, 0::Decimal(38, 6) AS disputed, -1::Decimal(38, 6) AS attributed_net,
@@ -66,7 +66,7 @@ func TestJoin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := ask(t, dsn, text+"\nFORMAT TSV", map[string]string{"limit": "100"})
+	got := ask(t, dsn, text+"\nFORMAT TSV", map[string]string{"limit": "100", "visitors": "true"})
 	want := ask(t, dsn, `SELECT name, 4 * of_clicks, 3 * of_clicks, of_others, 2 * of_others, 2 * of_others,
 			3 * of_others, 0 - 4.5 * of_others, 0, 0 - 1.5 * of_others,
 			if(of_clicks, if(of_others, -0.25, 0), NULL), if(of_clicks, if(of_others, 0.25, 0), NULL),
@@ -79,6 +79,10 @@ func TestJoin(t *testing.T) {
 		ORDER BY -1.5 * of_others DESC, of_clicks DESC, name FORMAT TSV`, nil)
 	if got != want {
 		t.Errorf("the joined parts are\n%s\nnot\n%s", got, want)
+	}
+	text, err = q.Join("name\tclicks\nString\tUInt64\n", others)
+	if err != nil || strings.Contains(text, "clicked_by") {
+		t.Errorf("a part without visitors is joined as\n%s\n%v", text, err)
 	}
 	for _, bad := range []string{"", "name\tclicks\n", "name\tclicks\nString\n", "name\tclicks\nString\tUInt64\nx\n"} {
 		if _, err := q.Join(bad, others); err == nil {
