@@ -153,6 +153,10 @@ func readPart(answer string) (partRows, error) {
 	}
 	p := partRows{columns: strings.Split(lines[0], "\t"), types: strings.Split(lines[1], "\t"),
 		cells: make([][]string, 0, len(lines)-2)}
+	quoted := make([]bool, len(p.types))
+	for i, kind := range p.types {
+		quoted[i] = !unquotedType.MatchString(kind)
+	}
 	for i, line := range lines[1:] {
 		cells := strings.Split(line, "\t")
 		if len(cells) != len(p.columns) {
@@ -161,8 +165,8 @@ func readPart(answer string) (partRows, error) {
 		if i == 0 {
 			continue
 		}
-		for j, kind := range p.types {
-			if unquotedType.FindString(kind) == "" {
+		for j := range cells {
+			if quoted[j] {
 				cells[j] = "'" + cells[j] + "'"
 			}
 		}
