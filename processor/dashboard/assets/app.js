@@ -290,7 +290,7 @@ let offered = { of: "", names: Promise.resolve([]) };
 function offerNames() {
   const dimension = $("filter-dimension").value;
   const page = pageOf(state.view);
-  const parameters = { ...page.filters, only: {}, without: {}, dimension, limit: 1000 };
+  const parameters = { ...page.filters, only: {}, without: {}, dimension, limit: 1000, visitors: false };
   if (offered.of === JSON.stringify(parameters)) return;
   const { signal } = new AbortController();
   const names = Promise.all([

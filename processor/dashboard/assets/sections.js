@@ -133,7 +133,7 @@ function breakdown(page, dimension, title, { brief = false, rows } = {}) {
   return {
     title,
     body: [table.root, note],
-    ask: (signal) => ask("breakdown", { ...page.filters, dimension, limit }, signal),
+    ask: (signal) => ask("breakdown", { ...page.filters, dimension, limit, visitors: false }, signal),
     draw: (rows) => {
       table.update(rows.filter((r) => r.clicks > 0 || r.leads > 0 || r.sales > 0 || Number(r.net) !== 0));
       note.hidden = rows.length < limit;
@@ -368,7 +368,13 @@ function trend(page) {
   const of = (from, to, signal) =>
     ask(
       "trend",
-      { ...page.filters, ...page.times({ from, to }), unit: page.span.unit, timezone: page.view.timezone },
+      {
+        ...page.filters,
+        ...page.times({ from, to }),
+        unit: page.span.unit,
+        timezone: page.view.timezone,
+        visitors: key === "visitors",
+      },
       signal,
     );
   return {
@@ -408,11 +414,11 @@ function trend(page) {
 // ofNobody returns what no affiliate is credited with. It stands in the list of affiliates, which the
 // overview asks for anyway; another question is needed only when the list is cut off before it.
 async function ofNobody(page, signal) {
-  const rows = await ask("breakdown", { ...page.filters, dimension: "affiliate", limit }, signal);
+  const rows = await ask("breakdown", { ...page.filters, dimension: "affiliate", limit, visitors: false }, signal);
   const nobody = rows.find((r) => r.name === "");
   if (nobody || rows.length < limit) return nobody;
   const only = { ...page.view.only, affiliate: [""] };
-  return (await ask("breakdown", { ...page.filters, only, dimension: "" }, signal))[0];
+  return (await ask("breakdown", { ...page.filters, only, dimension: "", visitors: false }, signal))[0];
 }
 
 // apart names money that is in no figure, or credited to nobody.
