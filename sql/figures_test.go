@@ -65,8 +65,8 @@ func (w *world) randomAsk(r *rand.Rand, q sql.Question) asked {
 	if !takes(q, "dimension") {
 		a.dimension = ""
 	}
-	a.noVisitors = takes(q, "visitors") && r.IntN(2) == 0
-	whole := [...]time.Duration{time.Second, 15 * time.Minute, 24 * time.Hour}[r.IntN(3)]
+	a.noVisitors = takes(q, "visitors") && a.from.Unix()%2 == 0
+	whole := [...]time.Duration{time.Second, 15 * time.Minute, 24 * time.Hour}[a.to.Unix()%3]
 	a.from, a.to = a.from.Truncate(whole), a.to.Add(whole-1).Truncate(whole)
 	return a
 }
