@@ -60,4 +60,18 @@ func TestFirstReports(t *testing.T) {
 		strings.Contains(want, "\t0\t0\t0\t0\t0\t0\t") {
 		t.Errorf("leads of chosen persons: %s, want %s", got, want)
 	}
+	// Those whom only browsers reported are as many as in totals, none in test mode.
+	alone := question(t, "browser_leads")
+	for _, livemode := range []string{"true", "false"} {
+		values["livemode"] = livemode
+		text, err := alone.Statement(values, sql.Known{Large: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := strings.Split(ask(t, dsn, q.Text, values), "\t")[4]
+		got, chosen := ask(t, dsn, alone.Text, values), ask(t, dsn, text, values)
+		if got != want+"\n" || chosen != got || (want == "0") != (livemode == "false") {
+			t.Errorf("livemode %s: browsers reported %q, of a large workspace %q, in totals %s", livemode, got, chosen, want)
+		}
+	}
 }

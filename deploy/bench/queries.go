@@ -80,6 +80,7 @@ var asked = []question{
 	{"new_and_returning", "", nil},
 	{"sales_and_refunds", "", map[string]string{"limit": "10"}},
 	{"money_at_risk", "", nil},
+	{"browser_leads", "", nil},
 	{"totals", "", nil},
 	{"timeseries", "", map[string]string{"step": "86400"}},
 	{"top", "", map[string]string{"limit": "10"}},

@@ -436,9 +436,9 @@ function apart(page) {
         page.all ? ask("held", {}, signal) : [],
         ask("flagged_clicks", { ...page.who, ...page.times(page.lastDay()) }, signal),
         page.all ? ask("pipeline_status", {}, signal) : [],
-        filtered(page.view) ? [] : ask("totals", page.range, signal),
+        filtered(page.view) ? [] : ask("browser_leads", page.range, signal),
       ]),
-    draw: ([nobody, risks, held, flagged, status, [whole]]) => {
+    draw: ([nobody, risks, held, flagged, status, [reported]]) => {
       const notes = [];
       const add = (to, bold, text) =>
         notes.push(element("li", {}, page.link(to, element("b", { textContent: bold })), " " + text));
@@ -476,7 +476,7 @@ function apart(page) {
           "click of the last day was flagged as a bot and is not counted.",
           "clicks of the last day were flagged as bots and are not counted.",
         );
-      const publicLeads = Number(whole?.public_leads ?? 0);
+      const publicLeads = Number(reported?.public_leads ?? 0);
       if (publicLeads)
         several(
           { ...page.view, section: "funnel" },
