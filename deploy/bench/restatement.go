@@ -17,15 +17,16 @@ import (
 	"time"
 
 	"tributary/processor/dashboard"
+	"tributary/processor/rollup"
 	"tributary/processor/workspace"
 	"tributary/schemas/loopback"
-	"tributary/sql"
 )
 
 // restatement measures how long an open page goes on showing the old figures after money is booked
 // differently: from the moment when ClickHouse has the entry until the dashboard has answered all
 // questions of the page anew. The page is a client that asks as processor/dashboard/assets/app.js
-// does: it looks at the state of the tables, and when that is another asks two questions at a time.
+// does: it looks at the state of the tables, and when that is another asks the questions of the
+// overview, two at a time. It prints how long each step takes, too.
 type restatement struct {
 	Entries uint64        `default:"10000000" help:"How many entries the ledger has; one in ten has two versions."`
 	Data    string        `placeholder:"DIR" help:"Keep the ledger here, and use the one that is here. Without it it is made in a temporary folder and deleted."`
@@ -52,6 +53,9 @@ func (r *restatement) Run(ctx context.Context) error {
 	if err := (&upkeep{Entries: r.Entries}).prepare(ctx, base, dir); err != nil {
 		return err
 	}
+	if err := listFirstSales(ctx, base); err != nil {
+		return err
+	}
 	from := untilDay.AddDate(0, 0, -30)
 	chosen, err := ask(ctx, base, fmt.Sprintf(
 		"SELECT hex(entry_id) FROM revenue FINAL WHERE workspace = '%s' AND kind = 'payment' "+
@@ -69,6 +73,7 @@ func (r *restatement) Run(ctx context.Context) error {
 	if _, err := page.ask(ctx); err != nil {
 		return err
 	}
+	clear(page.steps)
 	times := make(map[string][]time.Duration)
 	for i, entry := range strings.Fields(chosen) {
 		kind := restatements[i%len(restatements)]
@@ -86,8 +91,30 @@ func (r *restatement) Run(ctx context.Context) error {
 		fmt.Printf("%-16s %4d, seconds until the page shows it: p50 %.2f, p99 %.2f, longest %.2f\n", name, len(list),
 			list[len(list)/2].Seconds(), list[(len(list)*99+99)/100-1].Seconds(), list[len(list)-1].Seconds())
 	}
+	for _, name := range slices.Sorted(maps.Keys(page.steps)) {
+		list := page.steps[name]
+		slices.Sort(list)
+		fmt.Printf("  %-36s %4d, milliseconds: p50 %d, longest %d\n", name, len(list), list[len(list)/2].Milliseconds(),
+			list[len(list)-1].Milliseconds())
+	}
 	return nil
 }
+
+// listFirstSales computes the lists of first sales, which processor run has for such a ledger.
+func listFirstSales(ctx context.Context, base string) error {
+	store, err := openPatient(base + "/bench")
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	if err := store.Exec(ctx, "TRUNCATE TABLE payments_written"); err != nil { // as long after the last payment
+		return err
+	}
+	return rollup.ComputeFirstSales(ctx, store, rollup.Ledger{Workspace: workspaces[0], Livemode: true})
+}
+
+// affiliates is the question whose answer shows each restatement.
+const affiliates = "affiliates"
 
 // page is an open page of the dashboard, the overview of the last 30 days.
 type page struct {
@@ -95,8 +122,11 @@ type page struct {
 	server    *http.Server
 	address   string
 	look      time.Duration
-	questions []string // their paths
+	questions []question
 	state     string
+
+	mu    sync.Mutex                 // guards steps
+	steps map[string][]time.Duration // how long each took
 }
 
 func openPage(base string, look time.Duration, from time.Time) (*page, error) {
@@ -109,34 +139,33 @@ func openPage(base string, look time.Duration, from time.Time) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &page{dashboard: d, server: loopback.NewServer(d),
-		address: "http://" + listener.Addr().String(), look: look}
+	p := &page{dashboard: d, server: loopback.NewServer(d), look: look,
+		address: "http://" + listener.Addr().String(), steps: make(map[string][]time.Duration)}
 	go func() { _ = p.server.Serve(listener) }()
-	for _, a := range asked {
-		if a.name == "totals" { // what follows, the page asks elsewhere
-			break
+	in := func(from time.Time, to time.Time, more ...string) map[string]string {
+		values := map[string]string{"from": from.Format(time.DateTime), "to": to.Format(time.DateTime)}
+		for i := 0; i < len(more); i += 2 {
+			values[more[i]] = more[i+1]
 		}
-		question, err := sql.AskQuestion(a.name)
-		if err != nil {
-			return nil, err
-		}
-		given := make(url.Values)
-		for name, value := range a.parameters {
-			given.Set(name, strings.ReplaceAll(value, "'", `"`)) // as JSON
-		}
-		for _, parameter := range question.Parameters {
-			switch parameter.Name {
-			case "limit":
-				if a.name == "breakdown" {
-					given.Set("limit", "100000") // so that every affiliate's figures are in the answer
-				}
-			case "from":
-				given.Set("from", from.Format(time.DateTime))
-			case "to":
-				given.Set("to", untilDay.Format(time.DateTime))
-			}
-		}
-		p.questions = append(p.questions, "/api/query/"+a.name+"?"+given.Encode())
+		return values
+	}
+	before := from.AddDate(0, 0, -30)
+	p.questions = []question{
+		{"freshness", "", nil},
+		{"breakdown", "all", in(from, untilDay, "dimension", "")},
+		{"breakdown", "all before", in(before, from, "dimension", "")},
+		{"trend", "", in(before, untilDay)},
+		{"breakdown", affiliates, in(from, untilDay, "limit", "100000")}, // of the page 1,000; here all
+		{"money_at_risk", "", nil},
+		{"held", "", nil},
+		{"flagged_clicks", "", in(from, untilDay)},
+		{"pipeline_status", "", nil},
+		{"totals", "", in(from, untilDay)},
+		{"breakdown", "channels", in(from, untilDay, "dimension", "channel", "limit", "1000")},
+		{"breakdown", "campaigns", in(from, untilDay, "dimension", "campaign", "limit", "1000")},
+		{"sales_and_refunds", "", in(from, untilDay, "limit", "10")},
+		{"modes", "", nil},
+		{"rates_used", "", in(from, untilDay)},
 	}
 	return p, nil
 }
@@ -153,9 +182,11 @@ func (p *page) restate(ctx context.Context, base, statement string) (time.Durati
 	if err != nil {
 		return 0, err
 	}
+	began := time.Now()
 	if _, err := ask(ctx, base, statement, nil); err != nil {
 		return 0, err
 	}
+	p.note("insert, before the time counts", began)
 	written := time.Now()
 	time.Sleep(rand.N(p.look))
 	for time.Since(written) < time.Minute {
@@ -165,10 +196,13 @@ func (p *page) restate(ctx context.Context, base, statement string) (time.Durati
 		}
 		if state != p.state {
 			p.state = state
+			p.note("until the state is seen", written)
+			began := time.Now()
 			after, err := p.ask(ctx)
 			if err != nil {
 				return 0, err
 			}
+			p.note("until all are answered", began)
 			if after != before {
 				return time.Since(written), nil
 			}
@@ -183,20 +217,33 @@ func (p *page) ask(ctx context.Context) (string, error) {
 	answers, faults := make([]string, len(p.questions)), make([]error, len(p.questions))
 	var group sync.WaitGroup
 	turns := make(chan struct{}, 2)
-	for i, path := range p.questions {
+	for i, q := range p.questions {
+		values := make(url.Values)
+		for name, value := range q.parameters {
+			values.Set(name, value)
+		}
+		turns <- struct{}{}
 		group.Go(func() {
-			turns <- struct{}{}
 			defer func() { <-turns }()
-			answers[i], faults[i] = p.get(ctx, path)
+			began := time.Now()
+			answers[i], faults[i] = p.get(ctx, "/api/query/"+q.name+"?"+values.Encode())
+			p.note("of them "+q.name+" "+q.note, began)
 		})
 	}
 	group.Wait()
 	for i, err := range faults {
 		if err != nil {
-			return "", fmt.Errorf("%s: %w", p.questions[i], err)
+			return "", fmt.Errorf("%s: %w", p.questions[i].name, err)
 		}
 	}
-	return answers[1], nil // the second of asked
+	return answers[slices.IndexFunc(p.questions, func(q question) bool { return q.note == affiliates })], nil
+}
+
+// note notes how long a step took.
+func (p *page) note(step string, began time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.steps[step] = append(p.steps[step], time.Since(began))
 }
 
 func (p *page) get(ctx context.Context, path string) (string, error) {
