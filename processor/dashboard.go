@@ -226,6 +226,7 @@ func (c *serveDashboardCommand) Run(ctx context.Context, app *kong.Kong, log *sl
 	g.Go(func() error {
 		<-ctx.Done()
 		ops.Stopping()
+		page.Stopping()
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		_ = server.Shutdown(grace) // whoever still reads a page may be cut off

@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	fresh     = time.Second // how long the marker is believed: no figure is older than this
-	maxKept   = 512         // answers
-	maxBytes  = 64 << 20    // of them together
-	maxOfKept = 4 << 20     // of one: of larger ones only the ETags are kept
+	fresh     = time.Second   // how long the marker is believed: no figure is older than this
+	longLook  = 9 * fresh / 2 // how long a client waits for another marker: it ends between two readings
+	maxKept   = 512           // answers
+	maxBytes  = 64 << 20      // of them together
+	maxOfKept = 4 << 20       // of one: of larger ones only the ETags are kept
 )
 
 // answers remembers what was answered, for as long as nothing has changed since. Many open pages
@@ -104,6 +105,28 @@ func (a *answers) current(ctx context.Context) *marker {
 	case <-ctx.Done():
 	}
 	return m
+}
+
+// another waits until the marker is another one than the client knows, for longLook at most, and
+// returns it: at once if ClickHouse does not say it. Nobody waits any longer after stop is closed. All
+// who wait share the readings.
+func (a *answers) another(ctx context.Context, known string, stop <-chan struct{}) *marker {
+	limit := time.After(longLook)
+	for {
+		m := a.current(ctx)
+		if ctx.Err() != nil || m.text == "" || m.text != known {
+			return m
+		}
+		select {
+		case <-time.After(m.at.Add(fresh).Sub(a.now())):
+		case <-limit:
+			return m
+		case <-stop:
+			return m
+		case <-ctx.Done():
+			return m
+		}
+	}
 }
 
 // same reports whether an answer that was made under the marker old still holds under m. Both have

@@ -55,9 +55,10 @@ func (d *Dashboard) serveSession(w http.ResponseWriter, r *http.Request, caller 
 }
 
 // serveState answers with a text that differs whenever any figure may differ, so that a page need
-// not ask for all of them to know. It is empty if ClickHouse does not say.
+// not ask for all of them to know. It is empty if ClickHouse does not say. A client that gives the one
+// that it has hears of another as soon as there is one.
 func (d *Dashboard) serveState(w http.ResponseWriter, r *http.Request, _ *access.Caller) {
-	m := d.answers.current(r.Context())
+	m := d.answers.another(r.Context(), r.URL.Query().Get("after"), d.stopping)
 	if r.Context().Err() != nil {
 		return
 	}

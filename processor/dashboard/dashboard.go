@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"sync"
 	"time"
 
 	clickhousego "github.com/ClickHouse/clickhouse-go/v2"
@@ -69,6 +70,9 @@ type Dashboard struct {
 	answers *answers
 	now     func() time.Time
 
+	stopping chan struct{} // closed by Stopping
+	stop     sync.Once
+
 	explaining chan struct{} // its capacity bounds the explanations at a time
 }
 
@@ -104,7 +108,7 @@ func New(cfg Config) (*Dashboard, error) {
 	}
 	d := &Dashboard{
 		config: cfg, log: cfg.Log, conn: conn, store: store, asker: asker, files: files,
-		explaining: make(chan struct{}, maxExplanations), now: time.Now,
+		explaining: make(chan struct{}, maxExplanations), now: time.Now, stopping: make(chan struct{}),
 	}
 	d.answers = newAnswers(d.readMarker, func() time.Time { return d.now() }, cfg.Log)
 	d.handler = d.routes()
@@ -127,6 +131,10 @@ func connect(dsn string) (driver.Conn, error) {
 	}
 	return conn, nil
 }
+
+// Stopping answers at once whoever waits for another state of the tables, so that the program need
+// not wait for them before it ends.
+func (d *Dashboard) Stopping() { d.stop.Do(func() { close(d.stopping) }) }
 
 // Close ends the connections to the database.
 func (d *Dashboard) Close() error {

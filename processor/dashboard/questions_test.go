@@ -12,7 +12,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -275,5 +277,51 @@ func TestUnchangedLargeAnswer(t *testing.T) {
 	}
 	if a.bytes != 0 {
 		t.Errorf("%d bytes are kept", a.bytes)
+	}
+}
+
+// A page that knows the state of the tables hears of another within a second, of the same after
+// longLook. All pages share the readings.
+func TestAnotherState(t *testing.T) {
+	for name, c := range map[string]struct {
+		known    string
+		states   []string // of each second
+		stop     time.Duration
+		want     string
+		after    time.Duration
+		readings int
+	}{
+		"none known":       {"", []string{"1"}, time.Hour, "1", 0, 1},
+		"another already":  {"0", []string{"1"}, time.Hour, "1", 0, 1},
+		"another later":    {"1", []string{"1", "1", "1", "2"}, time.Hour, "2", 3 * fresh, 4},
+		"the same":         {"1", []string{"1", "1", "1", "1", "1", "1", "1"}, time.Hour, "1", longLook, 5},
+		"not said":         {"1", []string{""}, time.Hour, "", 0, 1},
+		"said no more":     {"1", []string{"1", ""}, time.Hour, "", fresh, 2},
+		"the program ends": {"1", []string{"1", "1", "1"}, fresh + fresh/2, "1", fresh + fresh/2, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began, readings := time.Now(), atomic.Int64{}
+				a := newAnswers(func(context.Context) (string, error) {
+					readings.Add(1)
+					return c.states[int(time.Since(began)/fresh)], nil
+				}, time.Now, slog.New(slog.DiscardHandler))
+				stop := make(chan struct{})
+				time.AfterFunc(c.stop, func() { close(stop) })
+				for range 3 {
+					go func() {
+						got := a.another(t.Context(), c.known, stop).text
+						if after := time.Since(began); got != c.want || after != c.after {
+							t.Errorf("%q after %s, want %q after %s", got, after, c.want, c.after)
+						}
+					}()
+				}
+				time.Sleep(2 * longLook)
+				synctest.Wait()
+				if n := int(readings.Load()); n != c.readings {
+					t.Errorf("the state was read %d times, want %d", n, c.readings)
+				}
+			})
+		})
 	}
 }

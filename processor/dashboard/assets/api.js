@@ -32,13 +32,13 @@ const patience = 100e3; // milliseconds: longer than the server takes for any qu
 
 // send returns the status, the date and the text of an answer. Whatever keeps the answer from being
 // read to its end, a network that is gone without a word among it, is the same fault.
-async function send(path, body) {
+async function send(path, { body, signal } = {}) {
   try {
     const answer = await fetch(path, {
       method: body ? "POST" : "GET",
       body,
       headers: { Accept: "application/json" },
-      signal: AbortSignal.timeout(patience),
+      signal: AbortSignal.any([AbortSignal.timeout(patience), ...(signal ? [signal] : [])]),
     });
     return { ok: answer.ok, status: answer.status, date: answer.headers.get("Date"), text: await answer.text() };
   } catch {
@@ -52,9 +52,9 @@ async function send(path, body) {
 
 // get returns what an answer says; one that has not changed since is served by the browser's
 // cache after a 304. With a body it posts.
-async function get(path, body) {
+async function get(path, options) {
   for (let attempt = 1; ; attempt++) {
-    const answer = await send(path, body);
+    const answer = await send(path, options);
     if (answer.status === 401) {
       // the login has expired
       location.assign("login?" + new URLSearchParams({ next: location.pathname + location.search }));
@@ -91,10 +91,11 @@ export async function session() {
 }
 
 // tablesState returns a text that is another one whenever any figure may be another, undefined if
-// it is not known.
-export async function tablesState() {
+// it is not known. Given the one that is known it waits for another, some seconds at most.
+export async function tablesState(known, signal) {
   try {
-    return (await get("api/state")).state || undefined;
+    const path = known ? "api/state?" + new URLSearchParams({ after: known }) : "api/state";
+    return (await get(path, { signal })).state || undefined;
   } catch {
     return undefined;
   }
@@ -121,5 +122,5 @@ export async function ask(name, parameters, signal) {
 
 // makeView returns a link that shows one affiliate its own figures.
 export async function makeView(workspace, affiliate) {
-  return (await get("api/views", new URLSearchParams({ workspace: workspace ?? "", affiliate }))).url;
+  return (await get("api/views", { body: new URLSearchParams({ workspace: workspace ?? "", affiliate }) })).url;
 }

@@ -13,7 +13,7 @@ const $ = (id) => document.getElementById(id);
 const noClickHouse = ["unreachable", "clickhouse_unavailable", "clickhouse_denied", "quota_exceeded"];
 const noWorkspace = ["unknown_workspace", "forbidden_workspace", "bad_workspace", "no_workspace"];
 const every = 5000; // milliseconds until all is asked again after a fault, or when the state is not known
-const glance = 1500; // milliseconds from one look at the state of the tables to the next
+const glance = 1500; // milliseconds from one look at the state of the tables to the next, at least
 const longest = 30e3; // milliseconds after which all is asked again: some answers read the clock
 const state = {
   session: null,
@@ -21,6 +21,7 @@ const state = {
   blocks: [],
   asked: new AbortController(),
   timer: 0,
+  looking: new AbortController(),
   tables: undefined, // their state when the last round began
   rounded: 0, // when it began
   fresh: null,
@@ -380,7 +381,7 @@ function faultOf(error) {
 function show({ keep = false, place } = {}) {
   state.asked.abort();
   state.asked = new AbortController();
-  clearTimeout(state.timer);
+  stopLooking();
   const before = state.view;
   state.view = viewOf(location.search);
   if (state.view.workspace !== read(location.search).workspace)
@@ -426,7 +427,7 @@ function focusAgain(control, preventScroll) {
 
 // round asks all blocks; the slow ones only when they are new.
 async function round(fresh, place) {
-  clearTimeout(state.timer);
+  stopLooking();
   const { signal } = state.asked;
   state.rounded = performance.now();
   const blocks = fresh ? state.blocks : state.blocks.filter((b) => !b.slow);
@@ -453,17 +454,24 @@ async function round(fresh, place) {
 }
 
 // look asks for the figures again when they may be others: the state of the tables is another, or
-// not known, or the time has moved on.
+// not known, or the time has moved on. The server answers when it is another, or after some seconds.
 async function look() {
-  const { signal } = state.asked;
-  const tables = await tablesState();
+  const began = performance.now();
+  const { signal } = (state.looking = new AbortController());
+  const tables = await tablesState(state.tables, signal);
   if (signal.aborted || document.hidden) return;
   const sameTime = pageOf(state.view).span.to === state.until && performance.now() - state.rounded < longest;
-  if (tables && tables === state.tables && sameTime) state.timer = setTimeout(look, glance);
+  if (tables && tables === state.tables && sameTime) state.timer = setTimeout(look, began + glance - performance.now());
   else {
     state.tables = tables;
     again();
   }
+}
+
+// stopLooking ends a look that is under way, too: it holds a connection, of which a browser has few.
+function stopLooking() {
+  clearTimeout(state.timer);
+  state.looking.abort();
 }
 
 // again asks once more; when the time has moved on (a new hour or day), for another time.
@@ -609,7 +617,7 @@ history.scrollRestoration = "manual";
 addEventListener("scrollend", () => history.replaceState({ ...history.state, scrolled: scrollY }, ""));
 addEventListener("popstate", () => navigate({ place: history.state?.scrolled ?? 0 }));
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) clearTimeout(state.timer);
+  if (document.hidden) stopLooking();
   else if (state.view) again();
 });
 document.addEventListener("keydown", (e) => {
