@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,6 +16,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"tributary/processor/dashboard"
 	"tributary/processor/rollup"
@@ -31,7 +34,7 @@ type restatement struct {
 	Entries uint64        `default:"10000000" help:"How many entries the ledger has; one in ten has two versions."`
 	Data    string        `placeholder:"DIR" help:"Keep the ledger here, and use the one that is here. Without it it is made in a temporary folder and deleted."`
 	Rounds  int           `default:"100" help:"How many entries are restated."`
-	Look    time.Duration `default:"1500ms" help:"From one look at the state of the tables to the next."`
+	Look    time.Duration `default:"1500ms" help:"From one look at the state of the tables to the next, at least."`
 }
 
 // restatements are what is written to the ledger for an entry: each changes what the affiliates
@@ -123,7 +126,6 @@ type page struct {
 	address   string
 	look      time.Duration
 	questions []question
-	state     string
 
 	mu    sync.Mutex                 // guards steps
 	steps map[string][]time.Duration // how long each took
@@ -175,27 +177,34 @@ func (p *page) close() {
 	_ = p.dashboard.Close()
 }
 
-// restate writes to the ledger at a random moment between two looks, and returns how long it takes
-// until all answers are there and the affiliates' is another.
+// restate writes to the ledger at a random moment while the page waits for another state of the
+// tables, and returns how long it takes until all answers are there and the affiliates' is another.
 func (p *page) restate(ctx context.Context, base, statement string) (time.Duration, error) {
+	state, err := p.lookAt(ctx, "")
+	if err != nil {
+		return 0, err
+	}
 	before, err := p.ask(ctx)
 	if err != nil {
 		return 0, err
 	}
+	var group errgroup.Group
+	known := state
+	group.Go(func() (err error) {
+		state, err = p.lookAt(ctx, known)
+		return err
+	})
+	time.Sleep(rand.N(p.look))
 	began := time.Now()
 	if _, err := ask(ctx, base, statement, nil); err != nil {
 		return 0, err
 	}
 	p.note("insert, before the time counts", began)
 	written := time.Now()
-	time.Sleep(rand.N(p.look))
-	for time.Since(written) < time.Minute {
-		state, err := p.get(ctx, "/api/state")
-		if err != nil {
-			return 0, err
-		}
-		if state != p.state {
-			p.state = state
+	err = group.Wait()
+	for err == nil && time.Since(written) < time.Minute {
+		if state != known {
+			known = state
 			p.note("until the state is seen", written)
 			began := time.Now()
 			after, err := p.ask(ctx)
@@ -208,8 +217,24 @@ func (p *page) restate(ctx context.Context, base, statement string) (time.Durati
 			}
 		}
 		time.Sleep(p.look)
+		state, err = p.lookAt(ctx, known)
 	}
-	return 0, fmt.Errorf("the page shows the same after a minute")
+	if err == nil {
+		err = errors.New("the page shows the same after a minute")
+	}
+	return 0, err
+}
+
+// lookAt returns the state of the tables; where one is known it waits for another, some seconds at
+// most.
+func (p *page) lookAt(ctx context.Context, known string) (string, error) {
+	text, err := p.get(ctx, "/api/state?"+url.Values{"after": {known}}.Encode())
+	if err != nil {
+		return "", err
+	}
+	var said struct{ State string }
+	err = json.Unmarshal([]byte(text), &said)
+	return said.State, err
 }
 
 // ask asks all questions, two at a time, and returns what the affiliates brought.
