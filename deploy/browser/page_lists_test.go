@@ -21,6 +21,7 @@ func TestPageFiles(t *testing.T) {
 	v.press(".as-table button", "CSV")
 	v.shows(`window.saved?.split("\r\n").slice(0, 4).join(" ")`, "Time (Asia/Kolkata),Net revenue USD,Period before "+
 		"2050-06-01 00:00:00,0,0 2050-06-02 00:00:00,0,0 2050-06-03 00:00:00,100,0")
+	v.want(`window.file`, "tributary-studio-overview-chart-2050-06-01-2050-08-31.csv")
 	v.open(summer + "&section=cohorts&unit=month&by=affiliate&measure=net_usd")
 	v.exec(catchFile)
 	const won = `document.querySelectorAll("table.cohorts tbody th").length`
@@ -47,6 +48,7 @@ func TestPageFiles(t *testing.T) {
 	v.exec(`document.querySelector("section:has(table.product) .tools button").click()`)
 	v.shows(`window.saved?.split("\r\n")[0]`, "Product,Product id,Sales,New,Net EUR,Refunds")
 	v.want(`window.saved.includes("\nKnitting kit,kit,")`, "true")
+	v.want(`window.file`, "tributary-studio-sales-product-2050-06-01-2050-08-31.csv")
 	v.noErrors()
 }
 
@@ -64,7 +66,7 @@ func TestPageCutLists(t *testing.T) {
 	v.shows(`[...document.querySelectorAll("#blocks p.foot:not([hidden])")].map(p => p.textContent).filter(t => t.includes("first"))`,
 		"The first 1,000; api/query/landing_pages lists more, with a greater limit.")
 	v.want(`[...document.querySelectorAll("table.landing-pages tbody tr")].length`, "10")
-	v.press("section button", "Show all 1,000 rows")
+	v.press("section button", "Show these 1,000 rows")
 	v.want(`[...document.querySelectorAll("table.landing-pages tbody tr")].length`, "1000")
 	v.open("https://" + v.host + "/?range=today&section=links")
 	v.answered()

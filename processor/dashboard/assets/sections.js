@@ -123,6 +123,7 @@ function breakdown(page, dimension, title, { brief = false, rows } = {}) {
     rows: rows ?? (brief ? 6 : 25),
     search: !brief,
     share: "net",
+    most: limit,
     columns: brief ? columns.filter((c) => ["name", "clicks", "sales", "net"].includes(c.key)) : columns,
   });
   const note = element("p", {
@@ -557,6 +558,7 @@ function sales(
     name: "sales",
     caption: title,
     rows,
+    most,
     search: !brief,
     noRows: "No sale and no refund in this time.",
     columns: [
@@ -740,8 +742,8 @@ function list(
     filters = [],
   },
 ) {
-  const table = new Table({ name: name ?? question, caption: title, columns, rows, order, noRows, share });
   const most = parameters?.limit;
+  const table = new Table({ name: name ?? question, caption: title, columns, rows, order, noRows, share, most });
   const cut = element("p", {
     className: "foot",
     hidden: true,

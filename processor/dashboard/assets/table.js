@@ -1,6 +1,7 @@
 // Tables: search, order, all rows, and a CSV of what is seen.
 
 import { count } from "./format.js";
+import { read } from "./view.js";
 
 // element makes an element with children. Text is set as text, never as markup: ids of affiliates,
 // links and campaigns come from whoever sends a click.
@@ -28,12 +29,16 @@ export function csvCell(value) {
   return /[",;\r\n]/.test(text) ? '"' + text.replaceAll('"', '""') + '"' : text;
 }
 
-// saveCSV saves rows of values as tributary-NAME.csv.
+// saveCSV saves rows of values as a file that is named by the workspace, the section, the list and the
+// time, so that files of several views can be told apart.
 export function saveCSV(name, rows) {
+  const { workspace, section = "overview", range, from, to } = read(location.search);
+  const time = range === "custom" ? [from, to] : [range];
+  const parts = ["tributary", workspace, section, name, ...time].filter(Boolean);
   const text = rows.map((cells) => cells.map(csvCell).join(",") + "\r\n").join("");
   const link = element("a", {
     href: URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv;charset=utf-8" })),
-    download: `tributary-${name}.csv`,
+    download: parts.join("-").replace(/[^\w.-]+/g, "-") + ".csv",
   });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
@@ -53,10 +58,12 @@ const few = 10;
 // A Table shows rows. Each column has key, label and optionally: title; text, which says whether it
 // is text; cell(row), text or an element; csv(row), the exact value, and csvLabel, what a file calls
 // it; value(row), what it is ordered by; head: it names the row; fileOnly: only a file has it. share
-// is the key of the figure whose part of the largest one is a bar behind the row's name.
+// is the key of the figure whose part of the largest one is a bar behind the row's name. most is how
+// many rows were asked for: with as many there may be more.
 export class Table {
-  constructor({ name, caption, columns, noRows = "Nothing in this time.", rows = few, order, search = true, share }) {
-    Object.assign(this, { name, caption, noRows, few: rows, order: order ?? null, descending: true, share });
+  constructor({ name, caption, columns, noRows, rows = few, order, search = true, share, most }) {
+    noRows ??= "Nothing in this time.";
+    Object.assign(this, { name, caption, noRows, few: rows, order: order ?? null, descending: true, share, most });
     this.columns = columns.filter((c) => !c.fileOnly);
     this.ofFile = columns;
     this.rows = [];
@@ -208,7 +215,8 @@ export class Table {
     }
     if (focused !== null) [...this.body.querySelectorAll("a")].find((a) => a.getAttribute("href") === focused)?.focus();
     this.more.hidden = rows.length <= this.few;
-    this.more.textContent = this.all ? "Show fewer" : `Show all ${count(rows.length)} rows`;
+    const all = this.rows.length >= this.most ? "these" : "all";
+    this.more.textContent = this.all ? "Show fewer" : `Show ${all} ${count(rows.length)} rows`;
     this.tools.hidden = !this.rows.length;
     if (this.search) this.search.hidden = this.rows.length <= 5 && !this.search.value;
     this.csv.ariaLabel = `Save ${this.caption} as CSV, ${rows.length} rows`;
