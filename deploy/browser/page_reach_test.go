@@ -23,7 +23,8 @@ const accessibility = `(() => {
 		(e.matches("input, select") ? "" : e.textContent) || e.title || "").trim();
 	const say = (what, e) => faults.push(what + ": " + e.outerHTML.slice(0, 120));
 	if (!document.documentElement.lang) faults.push("the page has no language");
-	for (const landmark of ["header", "main", "h1", ...(document.querySelector("#blocks") ? ["nav[aria-label]"] : [])])
+	for (const landmark of ["main", "h1", ...(document.querySelector("main.login") ? [] : ["header"]),
+		...(document.querySelector("#blocks") ? ["nav[aria-label]"] : [])])
 		if (document.querySelectorAll(landmark).length !== 1) faults.push("not one " + landmark);
 	for (const e of document.querySelectorAll("[id]")) seen.has(e.id) ? say("id given twice", e) : seen.add(e.id);
 	const controls = "a[href], button, input:not([type=hidden]), select, summary, [tabindex='0'], [role=img]";
@@ -36,7 +37,7 @@ const accessibility = `(() => {
 		level = Number(e.tagName[1]);
 	}
 	for (const e of document.querySelectorAll("th:not([scope])")) say("head of nothing", e);
-	for (const e of document.querySelectorAll("#blocks table")) {
+	for (const e of document.querySelectorAll("#blocks table, main.own table")) {
 		if (e.querySelector("td.none")) continue;
 		if (!e.caption?.textContent || !e.querySelector("thead th[scope=col]")) say("table without caption or heads", e);
 		for (const r of e.querySelectorAll("tbody tr")) if (!r.querySelector("th[scope=row]")) say("row without head", r);
@@ -91,27 +92,13 @@ func TestPageAccessibility(t *testing.T) {
 		"overview affiliates links campaigns audience funnel models cohorts sales earnings health") {
 		v.open(summer + section)
 		v.answered()
-		for _, scheme := range []string{"light", "dark"} {
-			v.media(t, "", scheme)
-			for _, width := range []int64{1280, 390} {
-				v.wide(t, width)
-				if faults := v.eval(accessibility); faults != "" {
-					t.Errorf("%s, %s, %d px:\n%s", section, scheme, width, faults)
-				}
-			}
-		}
+		v.reaches(t, section)
 	}
-	v.media(t, "", "light")
 	v.open(summer + "sales")
 	v.answered()
 	v.navigates(`[...document.querySelectorAll("table.sales tbody th a")].at(-1).click()`)
 	v.want(`location.pathname`, "/explain")
-	for _, width := range []int64{1280, 390} {
-		v.wide(t, width)
-		if faults := v.eval(accessibility); faults != "" {
-			t.Errorf("explanation, %d px:\n%s", width, faults)
-		}
-	}
+	v.reaches(t, "explanation")
 	v.media(t, "print", "dark") // paper is white
 	v.open(summer + "overview")
 	v.answered()
@@ -132,6 +119,43 @@ func TestPageAccessibility(t *testing.T) {
 		v.want(cut, "")
 	}
 	v.noErrors()
+}
+
+// So can the login, and what an affiliate sees by its link.
+func TestLoginAccessibility(t *testing.T) {
+	v := newVisitor(t, "reach-login.example", "")
+	dsn := dashboardOf(t, v)
+	m := monthOf(t, dsn)
+	m.sell("ann", 3, 10000)
+	m.load()
+	loginOf(t, v, dsn)
+	v.open("https://" + v.host + "/?range=last_month&is.affiliate=ann&section=affiliates")
+	v.reaches(t, "login")
+	v.logIn()
+	v.shows(tile("net"), "$100.00")
+	v.press("section button", "Make a link for this affiliate")
+	v.shows(`document.querySelector("output input")?.value.startsWith("https://")`, "true")
+	link := v.eval(`document.querySelector("output input").value`)
+	v.answered()
+	v.navigates(`document.querySelector("#user button").click()`)
+	v.open(link)
+	v.shows(`document.querySelector("h1").textContent`, "ann")
+	v.want(`document.querySelectorAll("main.own tbody th").length > 0`, "true")
+	v.reaches(t, "the affiliate's own page")
+}
+
+// reaches reports what keeps people from using the page, in both colour schemes and on a phone.
+func (v *visitor) reaches(t *testing.T, what string) {
+	t.Helper()
+	for _, scheme := range []string{"dark", "light"} {
+		v.media(t, "", scheme)
+		for _, width := range []int64{390, 1280} {
+			v.wide(t, width)
+			if faults := v.eval(accessibility); faults != "" {
+				t.Errorf("%s, %s, %d px:\n%s", what, scheme, width, faults)
+			}
+		}
+	}
 }
 
 // media lets the page believe in a medium and a colour scheme.
