@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"encoding/hex"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -72,33 +73,85 @@ func (s *Store) LedgerRules(ctx context.Context) (rules uint32, since time.Time,
 	return rules, since, err
 }
 
-// Facts returns every fact about the Stripe objects, by object.
+// Facts returns every fact about the Stripe objects, by object. It reads all rows of a fact and drops
+// those that have been replaced, which is cheaper than FINAL. FINAL is asked for objects whose rows
+// do not say which of them stands (standingFacts).
 func (s *Store) Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error) {
-	rows, err := Lookup(ctx, s, "facts", objects, func(chunk []string) (string, []any) {
+	rows, err := s.factRows(ctx, workspace, objects, "")
+	if err != nil {
+		return nil, err
+	}
+	facts, unsure := standingFacts(rows)
+	final, err := s.factRows(ctx, workspace, unsure, "FINAL")
+	for i := range final {
+		f := &final[i].Fact
+		facts[f.ObjectID] = append(facts[f.ObjectID], *f)
+	}
+	return facts, err
+}
+
+// factRow is one row of a fact. Of several the one with the greatest version stands.
+type factRow struct {
+	stripe.Fact
+	version uint64
+}
+
+func (s *Store) factRows(ctx context.Context, workspace string, objects []string, final string) ([]factRow, error) {
+	return Lookup(ctx, s, "facts", objects, func(chunk []string) (string, []any) {
 		keys, argument := list(chunk)
 		return `SELECT object_id, kind, source, event_id, account, livemode, event_created, received_at, occurred_at,
 parent_id, invoice_id, transaction_id, settled, currency, amount, tax, shipping, discount, total, due, noted,
 captured,
-customer_id, external_customer_id, subscription_id, billing_reason, line_ids, line_products, line_net
-FROM facts FINAL WHERE workspace = ? AND object_id IN (` + keys + `)
+customer_id, external_customer_id, subscription_id, billing_reason, line_ids, line_products, line_net, version
+FROM facts ` + final + ` WHERE workspace = ? AND object_id IN (` + keys + `)
 ORDER BY object_id, kind, source, event_id, transaction_id` + sorted, []any{workspace, argument}
-	}, func(rows driver.Rows, f *stripe.Fact) error {
+	}, func(rows driver.Rows, f *factRow) error {
 		var ids, products []string
 		var net []int64
 		err := rows.Scan(&f.ObjectID, &f.Kind, &f.Source, &f.EventID, &f.Account, &f.Livemode, &f.CreatedAt,
 			&f.ReceivedAt, &f.OccurredAt, &f.ParentID, &f.InvoiceID, &f.TransactionID, &f.Certain, &f.Currency,
 			&f.Amount, &f.Tax, &f.Shipping, &f.Discount, &f.Total, &f.Due, &f.Noted, &f.Captured,
-			&f.CustomerID, &f.ExternalID, &f.SubscriptionID, &f.BillingReason, &ids, &products, &net)
+			&f.CustomerID, &f.ExternalID, &f.SubscriptionID, &f.BillingReason, &ids, &products, &net, &f.version)
 		for n := range ids {
 			f.Lines = append(f.Lines, stripe.Line{ID: ids[n], Product: products[n], Net: net[n]})
 		}
 		return err
 	})
-	facts := make(map[string][]stripe.Fact)
-	for _, f := range rows {
-		facts[f.ObjectID] = append(facts[f.ObjectID], f)
+}
+
+// standingFacts returns, of rows sorted by their key, those with the greatest version of each fact,
+// by object. unsure are objects of which the rows do not say it: of two rows with one version FINAL
+// and merges keep the one that was inserted last.
+func standingFacts(rows []factRow) (facts map[string][]stripe.Fact, unsure []string) {
+	facts = make(map[string][]stripe.Fact, len(rows))
+	for len(rows) > 0 {
+		object, certain, n := rows[0].ObjectID, true, 1
+		for n < len(rows) && rows[n].ObjectID == object {
+			n++
+		}
+		of := make([]stripe.Fact, 0, n)
+		for same := rows[:n]; len(same) > 0; {
+			best, equal, i := &same[0], true, 1
+			for ; i < len(same) && same[i].Kind == best.Kind && same[i].Source == best.Source &&
+				same[i].EventID == best.EventID && same[i].TransactionID == best.TransactionID; i++ {
+				switch r := &same[i]; {
+				case r.version > best.version:
+					best, equal = r, true
+				case r.version == best.version:
+					equal = equal && reflect.DeepEqual(r.Fact, best.Fact)
+				}
+			}
+			certain = certain && equal
+			of, same = append(of, best.Fact), same[i:]
+		}
+		if certain {
+			facts[object] = of
+		} else {
+			unsure = append(unsure, object)
+		}
+		rows = rows[n:]
 	}
-	return facts, err
+	return facts, unsure
 }
 
 // Clicks returns the clicks that are known among the nodes, by node. A click is found in its own
