@@ -108,13 +108,14 @@ func (a *answers) current(ctx context.Context) *marker {
 }
 
 // another waits until the marker is another one than the client knows, for longLook at most, and
-// returns it: at once if ClickHouse does not say it. Nobody waits any longer after stop is closed. All
-// who wait share the readings.
+// returns it: at once if ClickHouse does not say it. Of a known one that begins with a point only what
+// follows it is compared. Nobody waits any longer after stop is closed. All who wait share the
+// readings.
 func (a *answers) another(ctx context.Context, known string, stop <-chan struct{}) *marker {
 	limit := time.After(longLook)
 	for {
 		m := a.current(ctx)
-		if ctx.Err() != nil || m.text == "" || m.text != known {
+		if ctx.Err() != nil || m.text == "" || !m.is(known) {
 			return m
 		}
 		select {
@@ -127,6 +128,11 @@ func (a *answers) another(ctx context.Context, known string, stop <-chan struct{
 			return m
 		}
 	}
+}
+
+// is reports whether the marker is the one that a client knows, of which it may know only the end.
+func (m *marker) is(known string) bool {
+	return m.text == known || strings.HasPrefix(known, ".") && strings.HasSuffix(m.text, known)
 }
 
 // same reports whether an answer that was made under the marker old still holds under m. Both have

@@ -299,11 +299,13 @@ func (d *Dashboard) serveJSON(w http.ResponseWriter, r *http.Request, value any)
 }
 
 // readMarker returns a text that differs whenever any figure may differ: which parts of tables
-// there are. Each insert, merge, mutation, migration and exchange of tables makes other parts.
+// there are. Each insert, merge, mutation, migration and exchange of tables makes other parts. What
+// stands behind the point is of the entries of the ledger alone.
 func (d *Dashboard) readMarker(ctx context.Context) (marker string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, markerTimeout)
 	defer cancel()
-	err = d.conn.QueryRow(ctx, "SELECT hex(sipHash128(arraySort(groupArray(path)))) FROM system.parts "+
+	err = d.conn.QueryRow(ctx, "SELECT concat(hex(sipHash128(arraySort(groupArrayIf(path, table != 'revenue')))), '.', "+
+		"hex(sipHash128(arraySort(groupArrayIf(path, table = 'revenue'))))) FROM system.parts "+
 		"WHERE database = currentDatabase() AND active AND table != 'pipeline_status'").Scan(&marker)
 	return marker, err
 }

@@ -295,6 +295,8 @@ func TestAnotherState(t *testing.T) {
 		"another already":  {"0", []string{"1"}, time.Hour, "1", 0, 1},
 		"another later":    {"1", []string{"1", "1", "1", "2"}, time.Hour, "2", 3 * fresh, 4},
 		"the same":         {"1", []string{"1", "1", "1", "1", "1", "1", "1"}, time.Hour, "1", longLook, 5},
+		"another end":      {".1", []string{"1.1", "2.1", "3.1", "3.2"}, time.Hour, "3.2", 3 * fresh, 4},
+		"the same end":     {".1", []string{"1.1", "2.1", "3.1", "4.1", "5.1"}, time.Hour, "5.1", longLook, 5},
 		"not said":         {"1", []string{""}, time.Hour, "", 0, 1},
 		"said no more":     {"1", []string{"1", ""}, time.Hour, "", fresh, 2},
 		"the program ends": {"1", []string{"1", "1", "1"}, fresh + fresh/2, "1", fresh + fresh/2, 2},

@@ -91,7 +91,8 @@ export async function session() {
 }
 
 // tablesState returns a text that is another one whenever any figure may be another, undefined if
-// it is not known. Given the one that is known it waits for another, some seconds at most.
+// it is not known. Given the one that is known it waits for another, some seconds at most. What stands
+// behind the point in it is of the ledger: given from there, only the ledger's is waited for.
 export async function tablesState(known, signal) {
   try {
     const path = known ? "api/state?" + new URLSearchParams({ after: known }) : "api/state";

@@ -24,6 +24,7 @@ const state = {
   looking: new AbortController(),
   tables: undefined, // their state when the last round began
   rounded: 0, // when it began
+  rested: 0, // until when another round waits, unless the ledger is another
   fresh: null,
   data: "", // the workspace and mode that the page shows
   first: undefined,
@@ -437,7 +438,10 @@ async function round(fresh, place) {
   await askAll(blocks.filter((b) => !b.slow));
   if (place !== undefined && !signal.aborted) scrollTo(0, place);
   if (!signal.aborted) faults.push(await arrived, await about(signal));
-  const took = performance.now() - state.rounded; // while rows keep arriving, it asks a sixth of the time
+  // While rows keep arriving it asks a sixth of the time, while the ledger changes half of it.
+  const took = performance.now() - state.rounded;
+  const rest = (times) => Math.min(Math.max(glance, times * took), every);
+  state.rested = performance.now() + rest(5);
   // The slow ones last and one by one, so that they keep no other waiting.
   for (const b of blocks.filter((b) => b.slow)) if (!signal.aborted) await askAll([b]);
   if (signal.aborted) return;
@@ -450,7 +454,7 @@ async function round(fresh, place) {
   $("pulse").className = broken ? "bad" : "live";
   if (document.hidden) return;
   if (faults.some(Boolean) || !state.tables) state.timer = setTimeout(again, every);
-  else state.timer = setTimeout(look, Math.min(Math.max(glance, 5 * took), every));
+  else state.timer = setTimeout(look, rest(1));
 }
 
 // look asks for the figures again when they may be others: the state of the tables is another, or
@@ -458,8 +462,20 @@ async function round(fresh, place) {
 async function look() {
   const began = performance.now();
   const { signal } = (state.looking = new AbortController());
-  const tables = await tablesState(state.tables, signal);
+  const resting = began < state.rested;
+  if (resting) {
+    state.timer = setTimeout(() => {
+      stopLooking();
+      look();
+    }, state.rested - began);
+  }
+  const tables = await tablesState(resting ? ledgerOf(state.tables) : state.tables, signal);
   if (signal.aborted || document.hidden) return;
+  clearTimeout(state.timer);
+  if (resting && tables && ledgerOf(tables) === ledgerOf(state.tables)) {
+    state.timer = setTimeout(look, Math.max(0, began + glance - performance.now()));
+    return;
+  }
   const sameTime = pageOf(state.view).span.to === state.until && performance.now() - state.rounded < longest;
   if (tables && tables === state.tables && sameTime) state.timer = setTimeout(look, began + glance - performance.now());
   else {
@@ -467,6 +483,9 @@ async function look() {
     again();
   }
 }
+
+// ledgerOf is what the state of the tables says of the ledger.
+const ledgerOf = (tables) => tables.slice(tables.indexOf("."));
 
 // stopLooking ends a look that is under way, too: it holds a connection, of which a browser has few.
 function stopLooking() {
