@@ -60,7 +60,7 @@ const (
 	maxPayments      = 2_000
 	paymentsAtOnce   = 2        // batches of a backlog
 	maxPaymentsBytes = 16 << 20 // at least 14 of the largest webhooks
-	maxClicks        = 60_000
+	maxClicks        = 90_000   // a backlog comes in batches of some 60,000
 	maxClicksBytes   = 32 << 20
 	gatherClicks     = 250 * time.Millisecond // as long as Kafka waits for records
 )

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"maps"
 	"slices"
@@ -49,8 +50,9 @@ type Consumer struct {
 	// MaxBytes of the keys and values of all batches that are handled at the same time; 0: no limit.
 	// With the two limits above it bounds their memory, whatever is waiting in Kafka.
 	MaxBytes int
-	// Gather is how long a poll that found many records, of a backlog, waits for more of them; 0:
-	// it does not.
+	// Gather is how long a poll that found many records, of a backlog, waits for more of them. A poll
+	// then has whole fetches, so two fetches of each broker beyond the limits may be in memory, and
+	// is handled in batches of neighbouring times (byTime). 0: a poll is one batch, and does not wait.
 	Gather time.Duration
 	// Deadline for a batch that is under way when the processor stops.
 	Deadline time.Duration
@@ -154,7 +156,7 @@ func (c *Consumer) consume(ctx context.Context) error {
 		if err := c.checkFetched(ctx, fetches); err != nil {
 			return nil // ctx ended
 		}
-		for records := range chunks(fetches.Records(), c.MaxBytes) {
+		for records := range c.batches(fetches) {
 			if err := c.finish(ctx, records); err != nil {
 				return err
 			}
@@ -166,13 +168,14 @@ func (c *Consumer) consume(ctx context.Context) error {
 	}
 }
 
-// gatherFrom is the share of mostPolled from which on a poll has found many.
+// gatherFrom is the share of MaxRecords from which on a poll has found many.
 const gatherFrom = 64
 
 // poll returns early when a rewind is asked for.
 //
 // A fetch takes little of each partition (fetchPartitionBytes), so a backlog in few partitions
-// comes in small pieces, which are gathered.
+// comes in small pieces, which are gathered. They are whole fetches, which are in memory anyway: of a
+// limited number of records kgo would give all of some partitions and nothing of others.
 func (c *Consumer) poll(ctx context.Context) kgo.Fetches {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -182,10 +185,13 @@ func (c *Consumer) poll(ctx context.Context) kgo.Fetches {
 	if c.rewindAsked.Load() {
 		cancel() // it was asked for before there was something to stop
 	}
-	fetches := c.client.PollRecords(ctx, c.mostPolled())
+	if c.Gather == 0 {
+		return c.client.PollRecords(ctx, c.mostPolled())
+	}
+	fetches := c.client.PollFetches(ctx)
 	for last := fetches.NumRecords(); c.gathers(fetches, last); {
 		soon, stop := context.WithTimeout(ctx, c.Gather)
-		more := c.client.PollRecords(soon, c.mostPolled()-fetches.NumRecords())
+		more := c.client.PollFetches(soon)
 		stop()
 		if last = more.NumRecords(); last > 0 {
 			fetches = append(fetches, more...)
@@ -194,17 +200,47 @@ func (c *Consumer) poll(ctx context.Context) kgo.Fetches {
 	return fetches
 }
 
+// batches are the records of a poll as they are handled, one batch after the other: those of a
+// backlog in as few batches as the limits allow, by time.
+func (c *Consumer) batches(fetches kgo.Fetches) iter.Seq[[]*kgo.Record] {
+	if c.Gather == 0 {
+		return chunks(fetches.Records(), c.MaxBytes)
+	}
+	n := 1
+	if c.MaxRecords > 0 {
+		n = max(n, (fetches.NumRecords()+c.MaxRecords-1)/c.MaxRecords)
+	}
+	if c.MaxBytes > 0 {
+		n = max(n, (bytesOf(fetches)+c.MaxBytes-1)/c.MaxBytes)
+	}
+	return func(yield func([]*kgo.Record) bool) {
+		for batch := range byTime(fetches, n) {
+			for records := range chunks(batch, c.MaxBytes) { // many may have one time, or be larger
+				if !yield(records) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // mostPolled is how many records are polled, and handled, before the next are.
 func (c *Consumer) mostPolled() int { return c.MaxRecords * max(1, c.AtOnce) }
 
-// gathers reports whether to wait for more records: the last poll found many, and there is room.
+// gathers reports whether to wait for more records: the last poll found many, and they are not yet
+// two thirds of a batch. A fetch may double them, so they are not split into halves of less.
 func (c *Consumer) gathers(fetches kgo.Fetches, last int) bool {
-	if c.Gather == 0 || last <= c.mostPolled()/gatherFrom || fetches.NumRecords() >= c.mostPolled() {
+	if last <= c.MaxRecords/gatherFrom || fetches.NumRecords() >= c.MaxRecords*2/3 {
 		return false
 	}
+	return c.MaxBytes == 0 || bytesOf(fetches) < c.MaxBytes
+}
+
+// bytesOf returns the bytes of all keys and values.
+func bytesOf(fetches kgo.Fetches) int {
 	size := 0
 	fetches.EachRecord(func(r *kgo.Record) { size += len(r.Key) + len(r.Value) })
-	return c.MaxBytes == 0 || size < c.MaxBytes
+	return size
 }
 
 // finish handles and commits records under a context of its own, which ends only Deadline after

@@ -51,7 +51,7 @@ func TestGathersABacklog(t *testing.T) {
 	defer stop()
 	var batches []int
 	c := &Consumer{
-		Name: "reader", Topics: []string{"topic"}, Seeds: cluster.ListenAddrs(), MaxRecords: pieces * piece,
+		Name: "reader", Topics: []string{"topic"}, Seeds: cluster.ListenAddrs(), MaxRecords: pieces * piece * 3 / 2,
 		Gather: time.Hour, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
 		Handle: func(_ context.Context, records []*kgo.Record, _ DeadLetter) error {
 			batches = append(batches, len(records))
@@ -81,7 +81,7 @@ func TestGathersNoMoreThanABatch(t *testing.T) {
 	for _, f := range []struct {
 		records, size, last int
 		want                bool
-	}{{99, 10, 99, true}, {100, 10, 100, false}, {1000, 0, 100, false}, {99, 10, 10, false}} {
+	}{{99, 10, 99, true}, {100, 10, 100, false}, {665, 0, 100, true}, {666, 0, 100, false}, {99, 10, 10, false}} {
 		if got := c.gathers(fetched(f.records, f.size), f.last); got != f.want {
 			t.Errorf("after %d records of %d bytes, %d of them last: %t", f.records, f.size, f.last, got)
 		}
