@@ -29,12 +29,13 @@ import (
 // differently: from the moment when ClickHouse has the entry until the dashboard has answered all
 // questions of the page anew. The page is a client that asks as processor/dashboard/assets/app.js
 // does: it looks at the state of the tables, and when that is another asks the questions of the
-// overview, two at a time. It prints how long each step takes, too.
+// overview, two at a time, and rests. It prints how long each question takes, too.
 type restatement struct {
 	Entries uint64        `default:"10000000" help:"How many entries the ledger has; one in ten has two versions."`
 	Data    string        `placeholder:"DIR" help:"Keep the ledger here, and use the one that is here. Without it it is made in a temporary folder and deleted."`
 	Rounds  int           `default:"100" help:"How many entries are restated."`
 	Look    time.Duration `default:"1500ms" help:"From one look at the state of the tables to the next, at least."`
+	Clicks  bool          `help:"Insert clicks of another workspace twice a second meanwhile, so that the page sees another state all the time."`
 }
 
 // restatements are what is written to the ledger for an entry: each changes what the affiliates
@@ -73,17 +74,26 @@ func (r *restatement) Run(ctx context.Context) error {
 		return err
 	}
 	defer page.close()
-	if _, err := page.ask(ctx); err != nil {
-		return err
+	group, ctx := errgroup.WithContext(ctx)
+	ctx, stop := context.WithCancel(ctx)
+	defer func() {
+		stop()
+		_ = group.Wait()
+	}()
+	group.Go(func() error { return page.stayOpen(ctx) })
+	if r.Clicks {
+		group.Go(func() error { return insertClicks(ctx, base) })
 	}
-	clear(page.steps)
+	if _, err := page.other(ctx, shown{}); err != nil {
+		return errors.Join(err, context.Cause(ctx))
+	}
 	times := make(map[string][]time.Duration)
 	for i, entry := range strings.Fields(chosen) {
 		kind := restatements[i%len(restatements)]
 		took, err := page.restate(ctx, base, "INSERT INTO ledger SELECT * REPLACE ("+kind.columns+") FROM ledger AS l FINAL "+
 			"WHERE l.workspace = '"+workspaces[0]+"' AND l.entry_id = unhex('"+entry+"')")
 		if err != nil {
-			return fmt.Errorf("%s of %s: %w", kind.name, entry, err)
+			return fmt.Errorf("%s of %s: %w", kind.name, entry, errors.Join(err, context.Cause(ctx)))
 		}
 		times[kind.name] = append(times[kind.name], took)
 		times["all"] = append(times["all"], took)
@@ -127,8 +137,9 @@ type page struct {
 	look      time.Duration
 	questions []question
 
-	mu    sync.Mutex                 // guards steps
+	mu    sync.Mutex                 // guards what follows
 	steps map[string][]time.Duration // how long each took
+	shown shown
 }
 
 func openPage(base string, look time.Duration, from time.Time) (*page, error) {
@@ -152,19 +163,22 @@ func openPage(base string, look time.Duration, from time.Time) (*page, error) {
 		return values
 	}
 	before := from.AddDate(0, 0, -30)
+	list := func(dimension string, more ...string) map[string]string {
+		return in(from, untilDay, append([]string{"dimension", dimension, "limit", "1000", "visitors", "false"}, more...)...)
+	}
 	p.questions = []question{
 		{"freshness", "", nil},
 		{"breakdown", "all", in(from, untilDay, "dimension", "")},
 		{"breakdown", "all before", in(before, from, "dimension", "")},
-		{"trend", "", in(before, untilDay)},
-		{"breakdown", affiliates, in(from, untilDay, "limit", "100000")}, // of the page 1,000; here all
+		{"trend", "", in(before, untilDay, "visitors", "false")},
+		{"breakdown", affiliates, list("affiliate", "limit", "100000")}, // of the page 1,000; here all
 		{"money_at_risk", "", nil},
 		{"held", "", nil},
 		{"flagged_clicks", "", in(from, untilDay)},
 		{"pipeline_status", "", nil},
-		{"totals", "", in(from, untilDay)},
-		{"breakdown", "channels", in(from, untilDay, "dimension", "channel", "limit", "1000")},
-		{"breakdown", "campaigns", in(from, untilDay, "dimension", "campaign", "limit", "1000")},
+		{"browser_leads", "", in(from, untilDay)},
+		{"breakdown", "channels", list("channel")},
+		{"breakdown", "campaigns", list("campaign")},
 		{"sales_and_refunds", "", in(from, untilDay, "limit", "10")},
 		{"modes", "", nil},
 		{"rates_used", "", in(from, untilDay)},
@@ -177,52 +191,112 @@ func (p *page) close() {
 	_ = p.dashboard.Close()
 }
 
-// restate writes to the ledger at a random moment while the page waits for another state of the
-// tables, and returns how long it takes until all answers are there and the affiliates' is another.
-func (p *page) restate(ctx context.Context, base, statement string) (time.Duration, error) {
+// shown is what the page shows of the affiliates, and since when.
+type shown struct {
+	answer string
+	at     time.Time
+}
+
+// longestRest is how long the page rests at most, whatever its questions take.
+const longestRest = 5 * time.Second
+
+// stayOpen asks all questions whenever there is another state of the tables, until ctx ends. While
+// rows keep arriving it rests five times as long as it asked, while the ledger changes once as long.
+func (p *page) stayOpen(ctx context.Context) error {
 	state, err := p.lookAt(ctx, "")
+	for err == nil {
+		began, answer := time.Now(), ""
+		if answer, err = p.ask(ctx); err != nil {
+			break
+		}
+		took := time.Since(began)
+		p.note("all are answered", began)
+		p.show(answer)
+		rest := func(times time.Duration) time.Duration { return min(max(p.look, times*took), longestRest) }
+		rested := time.Now().Add(rest(5))
+		time.Sleep(rest(1))
+		state, err = p.another(ctx, state, rested)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// another waits for another state of the tables, until rested for one of the ledger alone.
+func (p *page) another(ctx context.Context, state string, rested time.Time) (string, error) {
+	ledger := state[strings.Index(state, "."):]
+	for {
+		looked := time.Now()
+		if looked.Before(rested) {
+			resting, stop := context.WithDeadline(ctx, rested)
+			now, err := p.lookAt(resting, ledger)
+			over := resting.Err() != nil
+			stop()
+			if err == nil && !strings.HasSuffix(now, ledger) || err != nil && !over || ctx.Err() != nil {
+				return now, errors.Join(err, ctx.Err())
+			}
+			if over {
+				continue
+			}
+		} else if now, err := p.lookAt(ctx, state); err != nil || now != state {
+			return now, err
+		}
+		time.Sleep(time.Until(looked.Add(p.look)))
+	}
+}
+
+func (p *page) show(answer string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if answer != p.shown.answer {
+		p.shown = shown{answer, time.Now()}
+	}
+}
+
+// other waits until the page shows something else, and returns it.
+func (p *page) other(ctx context.Context, before shown) (shown, error) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && ctx.Err() == nil; {
+		p.mu.Lock()
+		now := p.shown
+		p.mu.Unlock()
+		if now.answer != before.answer {
+			return now, nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return shown{}, errors.New("the page shows the same after a minute")
+}
+
+// restate writes to the ledger at a random moment, and returns how long it takes until the page
+// shows another figure of the affiliates with all others.
+func (p *page) restate(ctx context.Context, base, statement string) (time.Duration, error) {
+	time.Sleep(rand.N(longestRest))
+	before, err := p.other(ctx, shown{})
 	if err != nil {
 		return 0, err
 	}
-	before, err := p.ask(ctx)
-	if err != nil {
-		return 0, err
-	}
-	var group errgroup.Group
-	known := state
-	group.Go(func() (err error) {
-		state, err = p.lookAt(ctx, known)
-		return err
-	})
-	time.Sleep(rand.N(p.look))
-	began := time.Now()
 	if _, err := ask(ctx, base, statement, nil); err != nil {
 		return 0, err
 	}
-	p.note("insert, before the time counts", began)
 	written := time.Now()
-	err = group.Wait()
-	for err == nil && time.Since(written) < time.Minute {
-		if state != known {
-			known = state
-			p.note("until the state is seen", written)
-			began := time.Now()
-			after, err := p.ask(ctx)
-			if err != nil {
-				return 0, err
-			}
-			p.note("until all are answered", began)
-			if after != before {
-				return time.Since(written), nil
-			}
+	after, err := p.other(ctx, before)
+	return after.at.Sub(written), err
+}
+
+// insertClicks inserts clicks twice a second, until ctx ends.
+func insertClicks(ctx context.Context, base string) error {
+	for ctx.Err() == nil {
+		_, err := ask(ctx, base, "INSERT INTO clicks (workspace, click_id, clicked_at, received_at, visitor_id, version) "+
+			"SELECT 'elsewhere', toFixedString(unhex(concat(leftPad(lower(hex(toUnixTimestamp64Milli(now64(3)))), 12, '0'), "+
+			"'7', substring(hex(rand64(number)), 1, 3), '8', substring(hex(rand64(number, 1)), 1, 15))), 16), "+
+			"now64(3), now64(3), toString(number), 1 FROM numbers(100)", nil)
+		if err != nil && ctx.Err() == nil {
+			return err
 		}
-		time.Sleep(p.look)
-		state, err = p.lookAt(ctx, known)
+		time.Sleep(500 * time.Millisecond)
 	}
-	if err == nil {
-		err = errors.New("the page shows the same after a minute")
-	}
-	return 0, err
+	return nil
 }
 
 // lookAt returns the state of the tables; where one is known it waits for another, some seconds at
