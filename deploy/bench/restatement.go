@@ -288,9 +288,8 @@ func (p *page) restate(ctx context.Context, base, statement string) (time.Durati
 func insertClicks(ctx context.Context, base string) error {
 	for ctx.Err() == nil {
 		_, err := ask(ctx, base, "INSERT INTO clicks (workspace, click_id, clicked_at, received_at, visitor_id, version) "+
-			"SELECT 'elsewhere', toFixedString(unhex(concat(leftPad(lower(hex(toUnixTimestamp64Milli(now64(3)))), 12, '0'), "+
-			"'7', substring(hex(rand64(number)), 1, 3), '8', substring(hex(rand64(number, 1)), 1, 15))), 16), "+
-			"now64(3), now64(3), toString(number), 1 FROM numbers(100)", nil)
+			"SELECT 'elsewhere', UUIDStringToNum(toString(generateUUIDv7(number))), now64(3), now64(3), toString(number), 1 "+
+			"FROM numbers(100)", nil)
 		if err != nil && ctx.Err() == nil {
 			return err
 		}
