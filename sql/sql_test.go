@@ -91,6 +91,24 @@ func refresh(t testing.TB, dsn string) {
 	rolluptest.Refresh(t, store)
 }
 
+// A row that a command has stored is on the disk when the command says so: it is in no topic, from
+// which it could be read again after a loss of power. reconcile --keep-rates stores facts.
+func TestCommandsRowsAreSynced(t *testing.T) {
+	for _, table := range []string{
+		"identities", "first_names", "erasures", "earning_rules", "earning_months", "earning_lines", "spend", "facts",
+	} {
+		schema, err := os.ReadFile("schema/" + table + ".sql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, setting := range []string{"fsync_after_insert = 1", "fsync_part_directory = 1"} {
+			if !strings.Contains(string(schema), setting) {
+				t.Errorf("%s lacks the setting %s", table, setting)
+			}
+		}
+	}
+}
+
 // TestSchema keeps schema/, of which sqltest makes its databases, equal to what the migrations lead
 // to, so that a change of a table shows in review as one. That a database of sqltest, to which new
 // migrations are applied, is what all migrations make is seen by TestMigrate.

@@ -21,5 +21,5 @@ CREATE TABLE earning_lines
 ENGINE = ReplacingMergeTree
 PRIMARY KEY (workspace, livemode, month, closing, affiliate_id, line, entry_id)
 ORDER BY (workspace, livemode, month, closing, affiliate_id, line, entry_id, products)
-SETTINGS index_granularity = 8192
+SETTINGS index_granularity = 8192, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Lines of the statements of closed months; read them through statement_lines';

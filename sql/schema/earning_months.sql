@@ -9,5 +9,5 @@ CREATE TABLE earning_months
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (workspace, livemode, month, closed_at, closing)
-SETTINGS index_granularity = 8192, non_replicated_deduplication_window = 1000, replicated_deduplication_window = 10000
+SETTINGS index_granularity = 8192, non_replicated_deduplication_window = 1000, replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Closed months: a row here is what makes the lines of a closing count';

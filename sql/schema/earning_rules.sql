@@ -7,5 +7,5 @@ CREATE TABLE earning_rules
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (workspace, loaded_at)
-SETTINGS index_granularity = 8192
+SETTINGS index_granularity = 8192, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'Rules of what affiliates earn, one row each time a file was loaded by processor earnings rules';

@@ -12,5 +12,5 @@ CREATE TABLE spend
 )
 ENGINE = ReplacingMergeTree(loaded_at)
 ORDER BY (workspace, day, channel, utm_source, utm_campaign, affiliate_id, currency)
-SETTINGS index_granularity = 8192
+SETTINGS index_granularity = 8192, fsync_after_insert = 1, fsync_part_directory = 1
 COMMENT 'What advertisements and affiliates cost, by day; loaded from CSV by INSERT. Read with FINAL';

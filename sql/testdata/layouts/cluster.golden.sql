@@ -463,3 +463,8 @@ ALTER TABLE facts
 ALTER TABLE clicks_local ON CLUSTER `main` MODIFY SETTING min_level_for_wide_part = 1
 -- 0127_one_closing_after_another.sql
 ALTER TABLE earning_months ON CLUSTER `main` MODIFY SETTING non_replicated_deduplication_window = 1000, replicated_deduplication_window = 10000
+-- 0130_earnings_on_the_disk.sql
+ALTER TABLE earning_rules ON CLUSTER `main` MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1
+ALTER TABLE earning_months ON CLUSTER `main` MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1
+ALTER TABLE earning_lines ON CLUSTER `main` MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1
+ALTER TABLE spend ON CLUSTER `main` MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1

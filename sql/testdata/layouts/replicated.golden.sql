@@ -423,3 +423,8 @@ ALTER TABLE facts
 ALTER TABLE clicks MODIFY SETTING min_level_for_wide_part = 1
 -- 0127_one_closing_after_another.sql
 ALTER TABLE earning_months MODIFY SETTING non_replicated_deduplication_window = 1000, replicated_deduplication_window = 10000
+-- 0130_earnings_on_the_disk.sql
+ALTER TABLE earning_rules MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1
+ALTER TABLE earning_months MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1
+ALTER TABLE earning_lines MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1
+ALTER TABLE spend MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1
