@@ -144,7 +144,7 @@ func Close(ctx context.Context, store Store, book Book, month Month, now time.Ti
 		return fmt.Errorf("close %s: %w (hint: \"processor earnings show %[1]s\" says whether it is closed; run "+
 			"it again if not)", month, err)
 	}
-	return checkWinner(ctx, store, book, month, closing)
+	return checkWinner(ctx, store, book, month, last, closing)
 }
 
 // after returns the token that all closings have of which the newest closed month is the same. Of
@@ -183,20 +183,25 @@ func checkOpen(ctx context.Context, store Store, book Book, month Month) (last t
 }
 
 // checkWinner returns ErrClosed where another closing of the month counts, and another error where
-// none does.
-func checkWinner(ctx context.Context, store Store, book Book, month Month, closing string) error {
+// none does. last is the newest month that was closed before.
+func checkWinner(ctx context.Context, store Store, book Book, month Month, last time.Time, closing string) error {
 	var first string
-	err := store.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&first) }, `SELECT
-			argMin(closing, (closed_at, closing)) FROM earning_months
-		WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND month = {month:Date}`,
+	var newest time.Time
+	err := store.Each(ctx, func(rows driver.Rows) error { return rows.Scan(&first, &newest) }, `SELECT
+			argMinIf(closing, (closed_at, closing), month = {month:Date}), max(month) FROM earning_months
+		WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}`,
 		book.args(clickhouse.Named("month", month.Day()))...)
 	if err != nil {
 		return fmt.Errorf("read how %s was closed: %w", month, err)
 	}
-	switch first {
-	case closing:
+	switch {
+	case first == closing:
 		return nil
-	case "":
+	case first == "" && newest.Equal(last): // the row was dropped, and none is there in its place
+		return fmt.Errorf("%s is not closed: a closing after the same month was deleted from earning_months, and ClickHouse "+
+			"remembers it (hint: on several servers for an hour; on a single one until the table's setting "+
+			"non_replicated_deduplication_window is 0 for a moment)", month)
+	case first == "":
 		return fmt.Errorf("%s is not closed: another month was closed at the same time (hint: run the command again)",
 			month)
 	}

@@ -582,6 +582,22 @@ func TestClosingsInOneInstant(t *testing.T) {
 	if err := b.close("2025-02"); err != nil {
 		t.Errorf("it cannot be closed after that: %v", err)
 	}
+	// Who deletes a closing is told why the month cannot be closed again, and what helps.
+	for _, step := range []struct{ statements, fails string }{
+		{"DELETE FROM earning_months WHERE month = '2025-02-01'", "non_replicated_deduplication_window"},
+		{"ALTER TABLE earning_months MODIFY SETTING non_replicated_deduplication_window = 0; " +
+			"ALTER TABLE earning_months MODIFY SETTING non_replicated_deduplication_window = 1000", ""},
+	} {
+		for statement := range strings.SplitSeq(step.statements, "; ") {
+			if _, err := b.db.ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := b.close("2025-02")
+		if (err != nil) != (step.fails != "") || err != nil && !strings.Contains(err.Error(), step.fails) {
+			t.Errorf("after %s: %v", step.statements, err)
+		}
+	}
 }
 
 // On several servers rules are loaded and months are closed from what all of them have.
