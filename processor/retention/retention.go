@@ -50,13 +50,17 @@ func Shortest(workspaces []schemas.Workspace) int {
 	return shortest
 }
 
+// clocksDiffer is how much ClickHouse's clock, by which it empties columns, may be ahead of ours.
+const clocksDiffer = time.Hour
+
 // Whole returns the UTC day from which on all clicks are as they were received, where days is what
-// Shortest returns. Days before may have lost their visitors, and cannot be counted again.
+// Shortest returns. Days before may have lost their visitors, and cannot be counted again. So may the
+// first whole day be, in the last hour of a UTC day: where ClickHouse's clock has the next one.
 func Whole(days int, now time.Time) time.Time {
 	if days == 0 {
 		return time.Unix(0, 0).UTC()
 	}
-	return now.UTC().AddDate(0, 0, 1-days)
+	return now.Add(clocksDiffer).UTC().AddDate(0, 0, 1-days)
 }
 
 // expression is the TTL of a table's columns, "" for none. Workspaces stand in it by their ids in

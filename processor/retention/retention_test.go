@@ -124,3 +124,25 @@ func TestApply(t *testing.T) {
 	apply(all, schemas.Workspace{ID: "acme"})
 	apply(nil)
 }
+
+// A day is whole on which ClickHouse has emptied nothing yet, also by a clock that is an hour fast.
+func TestWhole(t *testing.T) {
+	for _, c := range []struct {
+		days      int
+		now, want string
+	}{
+		{0, "2026-11-28T12:00:00Z", "1970-01-01"},
+		{30, "2026-11-28T00:00:00Z", "2026-10-30"},
+		{30, "2026-11-28T22:59:59Z", "2026-10-30"},
+		{30, "2026-11-28T23:30:00Z", "2026-10-31"},
+		{30, "2026-11-29T01:30:00+02:00", "2026-10-31"},
+	} {
+		now, err := time.Parse(time.RFC3339, c.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := retention.Whole(c.days, now).Format(time.DateOnly); got != c.want {
+			t.Errorf("%d days, %s: %s, want %s", c.days, c.now, got, c.want)
+		}
+	}
+}
