@@ -78,11 +78,11 @@ func (a activity) UnitOf(column string) string {
 	if !a.Unit {
 		return ""
 	}
-	return strings.Replace(startOfUnit, "(at,", "("+column+",", 1)
+	return "start_of_unit(" + column + ")"
 }
 
-// startOfUnit is how a question counts by units of time.
-const startOfUnit = "toDateTime(dateTrunc({unit:String}, toDateTime(at, 'UTC'), {timezone:String}), {timezone:String})"
+// startOfUnit is how a question counts by units of time. It says itself where they begin.
+const startOfUnit = "start_of_unit(at)"
 
 // OfLists returns the dimensions that are read from lists of clicks.
 func (a activity) OfLists() []dimension {

@@ -40,7 +40,7 @@ func TestViewsOfTemplates(t *testing.T) {
 // Of a large workspace clicks are counted before they stand beside leads and entries, where a question
 // asks no more of them.
 func TestCountedStatement(t *testing.T) {
-	const byName, byUnit, beside = "groupArray(visitor)", "toDateTime(clicked, 'UTC')", "countIf(what = 'click')"
+	const byName, byUnit, beside = "groupArray(visitor)", "start_of_unit(clicked)", "countIf(what = 'click')"
 	const within = "clicked >= {from:DateTime('UTC')}"
 	const byRow, byQuarter, listed = "SELECT clicks, toLowCardinality(value)", "SELECT of_quarter", "counted."
 	for _, c := range []struct {

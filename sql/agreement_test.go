@@ -94,6 +94,15 @@ func TestQuestionsAgree(t *testing.T) {
 			figures += w.compare(t, paths[0], "trend", a)
 		}
 	}
+	// Hours between which clocks are put back, and forward, by half an hour.
+	for i, month := range []time.Month{time.April, time.October} {
+		a := asked{from: time.Date(2025, month, 5-i, 13, 45, 0, 0, time.UTC), unit: "hour", currency: "usd", noVisitors: true}
+		a.to = a.from.Add(14 * time.Hour)
+		a.zone, _ = time.LoadLocation("Australia/Lord_Howe")
+		figures += w.compare(t, paths[5*i], "trend", a)
+		a.noVisitors = false
+		figures += w.compare(t, paths[4], "new_and_returning", a)
+	}
 	// The day before the first DateTime is none, and repeated clicks are known by those of the day
 	// before.
 	all := w.randomAsk(r, question(t, "totals"))

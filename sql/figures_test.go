@@ -140,7 +140,11 @@ func (a asked) truncate(at time.Time) time.Time {
 	year, month, day := local.Date()
 	switch a.unit {
 	case "hour":
-		return local.Add(-time.Duration(local.Minute())*time.Minute - time.Duration(local.Second())*time.Second)
+		start := local.Add(-time.Duration(local.Minute())*time.Minute - time.Duration(local.Second())*time.Second)
+		if start.Minute() == 30 { // clocks were changed by half an hour since, when this hour began
+			start = start.Add(30 * time.Minute)
+		}
+		return start
 	case "week":
 		day -= (int(local.Weekday()) + 6) % 7
 	case "month":
@@ -161,7 +165,7 @@ func (a asked) next(start time.Time) time.Time {
 	months, days := 0, 0
 	switch a.unit {
 	case "hour":
-		return start.Add(time.Hour)
+		return a.truncate(start.Add(time.Hour))
 	case "day":
 		days = 1
 	case "week":

@@ -11,8 +11,14 @@
 -- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
 -- @param currency String = 'usd': ISO 4217 in lower case; money is shown in it, by the rate of its day
 -- @param rates String = '': source of the rates to show it by; empty: as the ledger converts
+WITH
+    -- The begin of the unit of a time. After a change of the clocks by half an hour dateTrunc begins hours at half past.
+    (at) -> if({unit:String} != 'hour', toDateTime(dateTrunc({unit:String}, toDateTime(at, 'UTC'), {timezone:String}), {timezone:String}),
+        toDateTime(at, {timezone:String}) - toMinute(at, {timezone:String}) * 60 - toSecond(at)
+        + abs(timezoneOffset(toDateTime(at, {timezone:String})) - timezoneOffset(toDateTime(at, {timezone:String}) - toMinute(at, {timezone:String}) * 60 - toSecond(at))) % 3600
+    ) AS start_of_unit
 SELECT
-    formatDateTime(toDateTime(dateTrunc({unit:String}, toDateTime(at, 'UTC'), {timezone:String}), {timezone:String}), '%F %T', {timezone:String}) AS local,
+    formatDateTime(start_of_unit(at), '%F %T', {timezone:String}) AS local,
     uniqExactIf(sale_id, kind = 'payment' AND first_sale) AS new_sales,
     uniqExactIf(sale_id, kind = 'payment' AND NOT first_sale) AS returning_sales,
     sumIf(ifNull(net, 0), first_sale) AS new_net,
