@@ -1,10 +1,12 @@
 -- Which affiliates, links, campaigns, channels, countries … bring the money?
--- One row for each name of the dimension; an empty name: none, or nobody is credited. dimension empty: one row for everything.
--- visitors: of clicks; NULL: not asked for. customers: buyers' first sales. paid, refunded, disputed: without tax, when they
--- happened; net is their sum. epc: net of attributed money for each click. conversion: first sales that are attributed for each
--- click, so renewals do not count. average_order: paid for each sale. refund_rate: refunded of paid. NULL: nothing to divide by, or
--- none of that money has a rate. Money without a rate is in no sum, but counted. By product: what each has of an entry; a sale of
--- several counts for each. Clicks and leads have no product.
+-- One row for each name of the dimension; an empty name: none, or nobody is credited. dimension
+-- empty: one row for everything. visitors: of clicks; NULL: not asked for. customers: buyers' first
+-- sales. paid, refunded, disputed: without tax, when they happened; net is their sum. epc: net of
+-- attributed money for each click. conversion: first sales that are attributed for each click, so
+-- renewals do not count. average_order: paid for each sale. refund_rate: refunded of paid. NULL:
+-- nothing to divide by, or none of that money has a rate. Money without a rate is in no sum, but
+-- counted. By product: what each has of an entry; a sale of several counts for each. Clicks and
+-- leads have no product.
 -- @param workspace String: whose data
 -- @param livemode Bool = true: false: Stripe's test mode
 -- @param from DateTime('UTC'): begin of the time, UTC
