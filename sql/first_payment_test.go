@@ -48,4 +48,13 @@ func TestFirstPayment(t *testing.T) {
 			t.Errorf("%s: %s, want bob's", name, got)
 		}
 	}
+	// A buyer of whom only a refund is known was won at no time, not in 1970.
+	ask(t, dsn, "INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, "+
+		"external_customer_id, amount, net_usd, status, version) VALUES ('moment', '6', true, '2050-06-02', 'refund', 're_1', "+
+		"'in_2', '2050-06-02 10:00:00', 'another name', -100, -1, 'booked', 1)", nil)
+	values["from"], values["unit"], values["timezone"], values["only"] = "1970-01-01 00:00:00", "month", "UTC", "{}"
+	values["without"] = "{}"
+	if got := ask(t, dsn, question(t, "cohorts").Text+" FORMAT TSV", values); strings.Count(got, "\n") != 1 {
+		t.Errorf("cohorts since 1970: %s, want bob's alone", got)
+	}
 }

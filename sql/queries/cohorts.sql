@@ -37,7 +37,7 @@ FROM
             toDateTime(dateTrunc({unit:String}, toDateTime(min(if(kind = 'payment', occurred_at, NULL)) OVER (PARTITION BY buyer), 'UTC'), {timezone:String}), {timezone:String}) AS cohort,
             argMin(credited, (kind != 'payment', occurred_at, sale_id, object_id)) OVER (PARTITION BY buyer) AS name,
             argMin(fits, (kind != 'payment', occurred_at, sale_id, object_id)) OVER (PARTITION BY buyer) AS won_so,
-            minIf(occurred_at, kind = 'payment') OVER (PARTITION BY buyer) AS won_at
+            min(if(kind = 'payment', occurred_at, NULL)) OVER (PARTITION BY buyer) AS won_at
         FROM
         (
             WITH
