@@ -62,7 +62,8 @@ func TestFiltersOfClicks(t *testing.T) {
 		names := slices.Sorted(maps.Keys(rowsByName(t, dsn, known, values)))
 		one := names[len(names)-1]
 		for _, filter := range []string{"only", "without"} {
-			asked := summer("livemode", "true", "limit", "1000", "only", "{}", "without", "{}", "currency", "usd", "rates", "")
+			asked := summer("livemode", "true", "limit", "1000", "only", "{}", "without", "{}", "currency", "usd", "rates", "",
+				"visitors", "true")
 			asked[filter], asked["dimension"] = fmt.Sprintf("{'%s':['%s']}", dimension, one), ""
 			want := ask(t, dsn, "SELECT sum(clicks) FROM (\n"+known.Text+"\n) FORMAT TSV", asked)
 			asked["dimension"] = []string{"landing_page", "referrer", "browser"}[i%3]
