@@ -74,29 +74,19 @@ func (r *restatement) Run(ctx context.Context) error {
 		return err
 	}
 	defer page.close()
-	group, ctx := errgroup.WithContext(ctx)
-	ctx, stop := context.WithCancel(ctx)
-	defer func() {
-		stop()
-		_ = group.Wait()
-	}()
-	group.Go(func() error { return page.stayOpen(ctx) })
-	if r.Clicks {
-		group.Go(func() error { return insertClicks(ctx, base) })
-	}
-	if _, err := page.other(ctx, shown{}); err != nil {
-		return errors.Join(err, context.Cause(ctx))
-	}
 	times := make(map[string][]time.Duration)
-	for i, entry := range strings.Fields(chosen) {
-		kind := restatements[i%len(restatements)]
-		took, err := page.restate(ctx, base, "INSERT INTO ledger SELECT * REPLACE ("+kind.columns+") FROM ledger AS l FINAL "+
-			"WHERE l.workspace = '"+workspaces[0]+"' AND l.entry_id = unhex('"+entry+"')")
-		if err != nil {
-			return fmt.Errorf("%s of %s: %w", kind.name, entry, errors.Join(err, context.Cause(ctx)))
-		}
-		times[kind.name] = append(times[kind.name], took)
-		times["all"] = append(times["all"], took)
+	measured, stop := context.WithCancel(ctx)
+	group, open := errgroup.WithContext(measured)
+	group.Go(func() error { return page.stayOpen(open) })
+	if r.Clicks {
+		group.Go(func() error { return insertClicks(open, base) })
+	}
+	group.Go(func() error {
+		defer stop()
+		return page.restateAll(open, base, strings.Fields(chosen), times)
+	})
+	if err := group.Wait(); err != nil && (ctx.Err() != nil || !errors.Is(err, context.Canceled)) {
+		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(times)) {
 		list := times[name]
@@ -212,20 +202,18 @@ func (p *page) stayOpen(ctx context.Context) error {
 		took := time.Since(began)
 		p.note("all are answered", began)
 		p.show(answer)
-		rest := func(times time.Duration) time.Duration { return min(max(p.look, times*took), longestRest) }
-		rested := time.Now().Add(rest(5))
-		time.Sleep(rest(1))
+		rest := func(took time.Duration) time.Duration { return min(max(p.look, took), longestRest) }
+		rested := time.Now().Add(rest(5 * took))
+		time.Sleep(rest(took))
 		state, err = p.another(ctx, state, rested)
-	}
-	if ctx.Err() != nil {
-		return nil
 	}
 	return err
 }
 
 // another waits for another state of the tables, until rested for one of the ledger alone.
 func (p *page) another(ctx context.Context, state string, rested time.Time) (string, error) {
-	ledger := state[strings.Index(state, "."):]
+	_, ledger, _ := strings.Cut(state, ".")
+	ledger = "." + ledger
 	for {
 		looked := time.Now()
 		if looked.Before(rested) {
@@ -266,6 +254,24 @@ func (p *page) other(ctx context.Context, before shown) (shown, error) {
 		time.Sleep(time.Millisecond)
 	}
 	return shown{}, errors.New("the page shows the same after a minute")
+}
+
+// restateAll restates entries in each of the ways in turn, and adds how long each takes.
+func (p *page) restateAll(ctx context.Context, base string, entries []string, times map[string][]time.Duration) error {
+	if _, err := p.other(ctx, shown{}); err != nil {
+		return err
+	}
+	for i, entry := range entries {
+		kind := restatements[i%len(restatements)]
+		took, err := p.restate(ctx, base, "INSERT INTO ledger SELECT * REPLACE ("+kind.columns+") FROM ledger AS l FINAL "+
+			"WHERE l.workspace = '"+workspaces[0]+"' AND l.entry_id = unhex('"+entry+"')")
+		if err != nil {
+			return fmt.Errorf("%s of %s: %w", kind.name, entry, err)
+		}
+		times[kind.name] = append(times[kind.name], took)
+		times["all"] = append(times["all"], took)
+	}
+	return nil
 }
 
 // restate writes to the ledger at a random moment, and returns how long it takes until the page
