@@ -254,7 +254,8 @@ func pathsTo(t *testing.T, dsn string) []path {
 				return readRows(t, askLarge(t, dsn, q, sql.Whole, a, asJSON))
 			}
 			const asRows = "\nFORMAT TabSeparatedWithNamesAndTypes"
-			text, err := q.Join(askLarge(t, dsn, q, sql.Clicks, a, asRows), askLarge(t, dsn, q, sql.Others, a, asRows))
+			text, err := q.Join(a.literals(q), askLarge(t, dsn, q, sql.Clicks, a, asRows),
+				askLarge(t, dsn, q, sql.Others, a, asRows))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -3,8 +3,10 @@ package sql
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -72,13 +74,19 @@ func (q Question) partText(of Part) string {
 	return "SELECT\n" + strings.Join(columns, ",\n") + "\n" + m[3] + m[5]
 }
 
-// Join returns the statement that answers the question, given what its parts answered as
-// TabSeparatedWithNamesAndTypes. Where one of them has no row of a key, its figures are 0. The rows
-// are part of the text: for a table function readers would need a right that they do not have.
-func (q Question) Join(clicks, others string) (string, error) {
+// Join returns the statement that answers the question with these values, given what its parts
+// answered as TabSeparatedWithNamesAndTypes. Where one of them has no row of a key, its figures are 0.
+// The rows are part of the text: for a table function readers would need a right that they do not
+// have. Those which the question's limit leaves out are only counted.
+func (q Question) Join(values map[string]string, clicks, others string) (string, error) {
 	begin, end, rows, err := q.join(clicks, others)
 	if err != nil {
 		return "", fmt.Errorf("join the parts of %s: %w", q.Name, err)
+	}
+	if m := limited.FindStringSubmatch(end); m != nil {
+		if limit, err := strconv.Atoi(values["limit"]); err == nil {
+			rows.keepGreatest(m[1], limit)
+		}
 	}
 	columns := slices.Clone(rows.columns)
 	for i, column := range columns {
@@ -88,9 +96,19 @@ func (q Question) Join(clicks, others string) (string, error) {
 	for i, cells := range rows.cells {
 		tuples[i] = "(" + strings.Join(cells, ",") + ")"
 	}
-	return begin + "(\n    SELECT " + strings.Join(columns, ", ") + "\n    FROM (SELECT arrayJoin(CAST('[" +
-		strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(strings.Join(tuples, ",")) + "]', 'Array(Tuple(" +
-		strings.Join(rows.types, ", ") + "))')) AS row)\n)" + end, nil
+	row := "Tuple(" + strings.Join(rows.types, ", ") + ")"
+	array := castText("["+strings.Join(tuples, ",")+"]", "Array("+row+")")
+	if rows.leftOut > 0 { // CAST: arrayResize returns another type, without LowCardinality
+		array = fmt.Sprintf("CAST(arrayResize(%s, %d, %s), 'Array(%s)')", array, len(rows.cells)+rows.leftOut,
+			castText("("+strings.Join(rows.last, ",")+")", row), row)
+	}
+	return begin + "(\n    SELECT " + strings.Join(columns, ", ") + "\n    FROM (SELECT arrayJoin(" + array +
+		") AS row)\n)" + end, nil
+}
+
+// castText returns the expression that reads a text as a value of the type.
+func castText(text, kind string) string {
+	return "CAST('" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "', '" + kind + "')"
 }
 
 // join returns what stands before and after the SELECT that the parts answered, and its rows.
@@ -140,10 +158,61 @@ func (q Question) join(clicks, others string) (begin, end string, rows partRows,
 	return m[1], m[4] + m[5], rows, nil
 }
 
+// limited is the end of a question that shows the rows which have the greatest figure of one column.
+var limited = regexp.MustCompile(`^\nORDER BY (\w+) DESC, [^\n]+\nLIMIT \{limit:UInt32\}\n`)
+
+// keepGreatest leaves out the rows of which the column's figure, a decimal, is less than that of at
+// least limit others. Of equal ones all stay: the question itself chooses among them.
+func (p *partRows) keepGreatest(column string, limit int) {
+	at := slices.Index(p.columns, column)
+	if at < 0 || limit < 1 || len(p.cells) <= limit {
+		return
+	}
+	m := decimalType.FindStringSubmatch(p.types[at])
+	if m == nil {
+		return
+	}
+	precision, _ := strconv.Atoi(m[1])
+	scale, _ := strconv.Atoi(m[2])
+	figures := make([]*big.Int, len(p.cells))
+	for i, cells := range p.cells {
+		whole, fraction, _ := strings.Cut(cells[at], ".")
+		digits := whole + fraction + strings.Repeat("0", max(0, scale-len(fraction)))
+		var ok bool
+		if figures[i], ok = new(big.Int).SetString(digits, 10); !ok {
+			return
+		}
+	}
+	least := slices.SortedFunc(slices.Values(figures), func(a, b *big.Int) int { return b.Cmp(a) })[limit-1]
+	lowest, _ := new(big.Int).SetString("-"+strings.Repeat("9", precision-scale)+strings.Repeat("0", scale), 10)
+	if least.Cmp(lowest) <= 0 {
+		return
+	}
+	all, kept := len(p.cells), p.cells[:0]
+	for i, cells := range p.cells {
+		if figures[i].Cmp(least) >= 0 {
+			kept = append(kept, cells)
+		}
+	}
+	p.cells, p.leftOut, p.last = kept, all-len(kept), make([]string, len(p.types))
+	for i, kind := range p.types {
+		if p.last[i] = "''"; unquotedType.MatchString(kind) {
+			p.last[i] = "0"
+		}
+	}
+	p.last[at] = "-" + strings.Repeat("9", precision-scale)
+}
+
+// decimalType is the type of a decimal with its precision and scale.
+var decimalType = regexp.MustCompile(`^Decimal\((\d+), (\d+)\)$`)
+
 // partRows is what a part answered. Its cells are literals: TabSeparated escapes texts as SQL does.
 type partRows struct {
 	columns, types []string
 	cells          [][]string
+
+	leftOut int      // how many rows are not in cells; an answer's rows_before_limit_at_least counts them
+	last    []string // a row that stands for each of them, behind all others
 }
 
 func readPart(answer string) (partRows, error) {

@@ -395,7 +395,7 @@ func asDashboard(ctx context.Context, base string, question sql.Question, worksp
 	if err := group.Wait(); err != nil {
 		return "", err
 	}
-	text, err := question.Join(clicks, others)
+	text, err := question.Join(values, clicks, others)
 	if err != nil {
 		return "", err
 	}

@@ -272,7 +272,7 @@ func (a *Asker) sendParts(ctx context.Context, q sql.Question, values map[string
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	text, err := q.Join(string(clicks), string(others))
+	text, err := q.Join(values, string(clicks), string(others))
 	if err != nil {
 		return nil, err
 	}
