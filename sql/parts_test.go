@@ -98,12 +98,14 @@ func TestJoinOfGreatest(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	q := question(t, "breakdown")
 	clicks := "name\tclicks\nString\tUInt64\nonly clicks\t7\nalso\t8\n"
-	others := "name\tnet\nString\tDecimal(38, 6)\nten\t10\nnine\t9.5\nnine too\t9.50\nalso\t0.000001\nless\t-0.000001\n" +
-		"greatest\t99999999999999999999999999999999.999999\nleast\t-99999999999999999999999999999999.999999\n"
+	others := "name\tnet\nString\tDecimal(38, 6)\nten\t10\nnine\t9.5\nnine too\t9.50\nalso\t0.000001\n" +
+		"less\t-0.000001\ngreatest\t99999999999999999999999999999999.999999\n" +
+		"least\t-99999999999999999999999999999999.999999\n"
 	for limit, want := range map[string]string{
 		"0": "all", "1": "greatest", "2": "greatest ten", "3": "greatest nine nine too ten",
 		"4": "greatest nine nine too ten", "5": "also greatest nine nine too ten",
-		"6": "also greatest nine nine too only clicks ten", "7": "also greatest less nine nine too only clicks ten", "8": "all", "4294967295": "all",
+		"6": "also greatest nine nine too only clicks ten",
+		"7": "also greatest less nine nine too only clicks ten", "8": "all", "4294967295": "all",
 	} {
 		text, err := q.Join(map[string]string{"limit": limit}, clicks, others)
 		if err != nil {
