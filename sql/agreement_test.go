@@ -423,8 +423,8 @@ func TestClicksOfOpenDays(t *testing.T) {
 	}
 }
 
-// A value that has no sense is an error and not a figure. As SQL of one's own a number is refused,
-// too, also of a time in which nothing happened.
+// A value that has no sense is an error and not a figure. As SQL of one's own it is refused, too, also
+// of a time in which nothing happened.
 func TestQuestionsRefuse(t *testing.T) {
 	dsn, db := sqltest.Open(t)
 	seed(t, dsn, "attribution.sql")
@@ -462,6 +462,20 @@ func TestQuestionsRefuse(t *testing.T) {
 	for _, asked := range []struct{ question, parameter, value, want string }{
 		{"timeseries", "step", "1000", "step is a multiple of 900"},
 		{"timeseries", "step", "0", "must be positive"},
+		{"attribution_models", "half_life_days", "0", "half_life_days is greater than 0"},
+		{"attribution_models", "dimension", "afiliate", "dimension is one of"},
+		{"cohorts", "dimension", "afiliate", "dimension is one of"},
+		{"cohorts", "only", "{'product':['p']}", "a dimension is one of"},
+		{"landing_pages", "dimension", "page", "dimension is one of"},
+		{"landing_pages", "only", "{'product':['p']}", "a dimension is one of"},
+		{"lifetime_value", "dimension", "afiliate", "dimension is one of"},
+		{"lifetime_value", "without", "{'device':['p']}", "a dimension is one of"},
+		{"recurring_revenue", "dimension", "afiliate", "dimension is one of"},
+		{"return_on_spend", "dimension", "afiliate", "dimension is one of"},
+		{"sales_and_refunds", "kinds", "['payments']", "a kind is one of"},
+		{"sales_and_refunds", "only", "{'afiliate':['a']}", "a dimension is one of"},
+		{"time_to_purchase", "dimension", "afiliate", "dimension is one of"},
+		{"time_to_purchase", "only", "{'medium':['m']}", "a dimension is one of"},
 	} {
 		q := question(t, asked.question)
 		values := parameters(q)

@@ -54,7 +54,7 @@ FROM
                     {dimension:String} = 'campaign', toString(utm_campaign),
                     {dimension:String} = 'program', toString(program_id),
                     {dimension:String} = '', '',
-                    throwIf(true, 'dimension is one of affiliate, channel, campaign, program')::String
+                    (SELECT throwIf({dimension:String} NOT IN ('', 'affiliate', 'channel', 'campaign', 'program'), 'dimension is one of affiliate, channel, campaign, program'))::String
                 ) AS credited,
                 if(empty({only:Map(String, Array(String))}) AND empty({without:Map(String, Array(String))}), true,
                     arrayAll((d, given) -> has(given, names[d]), mapKeys({only:Map(String, Array(String))}), mapValues({only:Map(String, Array(String))}))
@@ -63,11 +63,11 @@ FROM
             WHERE e.workspace = {workspace:String} AND e.livemode = {livemode:Bool} AND e.status = 'booked' AND e.amount != 0
         )
     )
-    WHERE won_so AND NOT throwIf(
+    WHERE won_so AND (SELECT throwIf(
             NOT hasAll(
                 ['program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device'],
                 arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))}))),
-            'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device')
+            'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device')) = 0
         AND won_at >= {from:DateTime('UTC')} AND won_at < {to:DateTime('UTC')}
 )
 GROUP BY cohort, name, age

@@ -30,14 +30,14 @@ FROM
             {dimension:String} = 'landing_page', landing_page,
             {dimension:String} = 'referrer', toString(referrer_domain),
             {dimension:String} = 'browser', toString(browser),
-            throwIf(true, 'dimension is one of landing_page, referrer, browser')::String
+            (SELECT throwIf({dimension:String} NOT IN ('landing_page', 'referrer', 'browser'), 'dimension is one of landing_page, referrer, browser'))::String
         ) AS name
     FROM clicks_counted(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')})
-    WHERE NOT throwIf(
+    WHERE (SELECT throwIf(
         NOT hasAll(
             ['program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device'],
             arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))}))),
-        'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device')
+        'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device')) = 0
         AND if(empty({only:Map(String, Array(String))}) AND empty({without:Map(String, Array(String))}), true,
             arrayAll((d, given) -> has(given, names[d]), mapKeys({only:Map(String, Array(String))}), mapValues({only:Map(String, Array(String))}))
             AND NOT arrayExists((d, given) -> has(given, names[d]), mapKeys({without:Map(String, Array(String))}), mapValues({without:Map(String, Array(String))})))

@@ -33,7 +33,7 @@ FROM
             {dimension:String} = 'campaign', utm_campaign,
             {dimension:String} = 'channel', toString(channel),
             {dimension:String} = 'country', toString(country),
-            throwIf(true, 'dimension is one of program, affiliate, link, source, campaign, channel, country')::String
+            (SELECT throwIf({dimension:String} NOT IN ('program', 'affiliate', 'link', 'source', 'campaign', 'channel', 'country'), 'dimension is one of program, affiliate, link, source, campaign, channel, country'))::String
         ), (sold_at, sale_id)) AS name,
         argMin(
             if(empty({only:Map(String, Array(String))}) AND empty({without:Map(String, Array(String))}), true,
@@ -46,9 +46,9 @@ FROM
     WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
     GROUP BY if(buyer = '', sale_id, buyer)
 )
-WHERE fits AND NOT throwIf(
+WHERE fits AND (SELECT throwIf(
         NOT hasAll(['program', 'affiliate', 'link', 'source', 'campaign', 'channel', 'country'], arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))}))),
-        'a dimension is one of program, affiliate, link, source, campaign, channel, country')
+        'a dimension is one of program, affiliate, link, source, campaign, channel, country')) = 0
     AND first_sold_at >= {from:DateTime('UTC')} AND first_sold_at < {to:DateTime('UTC')}
 GROUP BY name
 ORDER BY net_usd DESC, name

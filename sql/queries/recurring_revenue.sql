@@ -108,7 +108,7 @@ FROM
                                         {dimension:String} = 'campaign', toString(utm_campaign),
                                         {dimension:String} = 'program', toString(program_id),
                                         {dimension:String} = '', '',
-                                        throwIf(true, 'dimension is one of affiliate, channel, campaign, program')::String
+                                        (SELECT throwIf({dimension:String} NOT IN ('', 'affiliate', 'channel', 'campaign', 'program'), 'dimension is one of affiliate, channel, campaign, program'))::String
                                     ), (occurred_at, object_id)) AS name,
                                     min(occurred_at) AS paid_at,
                                     sum(toDecimal128(ifNull(e.net_usd, toDecimal64(0, 6)), 6)) AS net,

@@ -43,7 +43,7 @@ FROM
             {dimension:String} = 'source', s.utm_source,
             {dimension:String} = 'campaign', s.utm_campaign,
             {dimension:String} = 'channel', s.channel,
-            throwIf(true, 'dimension is one of affiliate, source, campaign, channel')::String
+            (SELECT throwIf({dimension:String} NOT IN ('affiliate', 'source', 'campaign', 'channel'), 'dimension is one of affiliate, source, campaign, channel'))::String
         ),
         sum(ifNull(s.shown, toDecimal128(0, 6))),
         countIf(s.shown IS NULL),

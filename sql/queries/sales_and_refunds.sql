@@ -38,14 +38,14 @@ FROM revenue AS r FINAL
 WHERE r.workspace = {workspace:String} AND r.status = 'booked' AND r.amount != 0 AND r.livemode = {livemode:Bool}
     AND r.day >= toDate({from:DateTime('UTC')}) AND r.day <= toDate({to:DateTime('UTC')})
     AND r.occurred_at >= {from:DateTime('UTC')} AND r.occurred_at < {to:DateTime('UTC')}
-    AND NOT throwIf(
+    AND (SELECT throwIf(
         NOT hasAll(['payment', 'refund', 'refund_reversal', 'dispute', 'dispute_reversal'], {kinds:Array(String)}),
-        'a kind is one of payment, refund, refund_reversal, dispute, dispute_reversal')
+        'a kind is one of payment, refund, refund_reversal, dispute, dispute_reversal')) = 0
     AND (empty({kinds:Array(String)}) OR has({kinds:Array(String)}, toString(r.kind)))
     AND (empty({match_rules:Array(String)}) OR has({match_rules:Array(String)}, toString(r.match_rule)))
-    AND NOT throwIf(
+    AND (SELECT throwIf(
         NOT hasAll(dimensions, arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))}))),
-        'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device, product')
+        'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device, product')) = 0
     AND arrayAll((d, given) -> hasAny(given, names[d]), mapKeys({only:Map(String, Array(String))}), mapValues({only:Map(String, Array(String))}))
     AND NOT arrayExists((d, given) -> hasAll(given, names[d]), mapKeys({without:Map(String, Array(String))}), mapValues({without:Map(String, Array(String))}))
 ORDER BY r.occurred_at DESC, r.object_id, r.kind

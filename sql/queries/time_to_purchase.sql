@@ -22,7 +22,7 @@ SELECT
         {dimension:String} = 'campaign', utm_campaign,
         {dimension:String} = 'channel', toString(channel),
         {dimension:String} = 'country', toString(country),
-        throwIf(true, 'dimension is one of program, affiliate, link, source, campaign, channel, country')::String
+        (SELECT throwIf({dimension:String} NOT IN ('program', 'affiliate', 'link', 'source', 'campaign', 'channel', 'country'), 'dimension is one of program, affiliate, link, source, campaign, channel, country'))::String
     ) AS name,
     count() AS customers,
     round(quantileExactInclusive(0.25)(assumeNotNull(seconds_to_sale)) / 3600, 2) AS quarter_hours,
@@ -31,9 +31,9 @@ SELECT
     round(quantileExactInclusive(0.9)(assumeNotNull(seconds_to_sale)) / 3600, 2) AS nine_tenths_hours
 FROM sales
 WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND sale_of_buyer = 1 AND seconds_to_sale IS NOT NULL
-    AND NOT throwIf(
+    AND (SELECT throwIf(
         NOT hasAll(['program', 'affiliate', 'link', 'source', 'campaign', 'channel', 'country'], arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))}))),
-        'a dimension is one of program, affiliate, link, source, campaign, channel, country')
+        'a dimension is one of program, affiliate, link, source, campaign, channel, country')) = 0
     AND if(empty({only:Map(String, Array(String))}) AND empty({without:Map(String, Array(String))}), true,
         arrayAll((d, given) -> has(given, names[d]), mapKeys({only:Map(String, Array(String))}), mapValues({only:Map(String, Array(String))}))
         AND NOT arrayExists((d, given) -> has(given, names[d]), mapKeys({without:Map(String, Array(String))}), mapValues({without:Map(String, Array(String))})))
