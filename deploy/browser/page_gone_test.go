@@ -73,4 +73,7 @@ func TestPageServerGoneAndBack(t *testing.T) {
 		other.shows(`document.querySelectorAll("table.sales tbody tr").length`, fmt.Sprint(sales))
 		other.shows(`document.querySelector("#pulse").className`, "live")
 	}
+	// The page waits for another state again, and does not ask all questions each five seconds.
+	v.exec(`performance.clearResourceTimings()`)
+	v.shows(`performance.getEntriesByType("resource").some((e) => e.name.includes("/api/state?after="))`, "true")
 }

@@ -453,7 +453,8 @@ async function round(fresh, place) {
   document.body.classList.toggle("stale", Boolean(broken));
   $("pulse").className = broken ? "bad" : "live";
   if (document.hidden) return;
-  if (faults.some(Boolean) || !state.tables) state.timer = setTimeout(again, every);
+  if (faults.some(Boolean)) state.timer = setTimeout(again, every);
+  else if (!state.tables) state.timer = setTimeout(look, every); // it asks for all, and may learn the state again
   else state.timer = setTimeout(look, rest(1));
 }
 
@@ -462,7 +463,7 @@ async function round(fresh, place) {
 async function look() {
   const began = performance.now();
   const { signal } = (state.looking = new AbortController());
-  const resting = began < state.rested;
+  const resting = state.tables && began < state.rested;
   if (resting) {
     state.timer = setTimeout(() => {
       stopLooking();
