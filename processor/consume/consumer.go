@@ -193,8 +193,9 @@ func (c *Consumer) poll(ctx context.Context) kgo.Fetches {
 		soon, stop := context.WithTimeout(ctx, c.Gather)
 		more := c.client.PollFetches(soon)
 		stop()
-		if last = more.NumRecords(); last > 0 {
-			fetches = append(fetches, more...)
+		last = more.NumRecords()
+		if last > 0 || !errors.Is(more.Err0(), context.DeadlineExceeded) {
+			fetches = append(fetches, more...) // with what it says without records, which it says once
 		}
 	}
 	return fetches

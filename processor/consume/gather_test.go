@@ -2,13 +2,16 @@ package consume
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // A backlog in one partition comes in many small fetches, and is handled as one batch all the same.
@@ -65,6 +68,53 @@ func TestGathersABacklog(t *testing.T) {
 	}
 	if len(batches) != 1 || batches[0] != pieces*piece {
 		t.Errorf("batches of %v records, want one of %d", batches, pieces*piece)
+	}
+}
+
+// kgo says once that records are lost or cannot be read. What it says while a poll waits for more
+// records counts as what it says before.
+func TestGathersErrors(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "topic"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	producer, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.DefaultProduceTopic("topic"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	if err := producer.ProduceSync(t.Context(), &kgo.Record{Value: []byte("x")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	cluster.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		fetch := request.(*kmsg.FetchRequest)
+		if fetch.Topics[0].Partitions[0].FetchOffset == 0 {
+			return nil, nil, false
+		}
+		refused := fetch.ResponseKind().(*kmsg.FetchResponse)
+		topic := kmsg.NewFetchResponseTopic()
+		topic.Topic, topic.TopicID = fetch.Topics[0].Topic, fetch.Topics[0].TopicID
+		partition := kmsg.NewFetchResponseTopicPartition()
+		partition.ErrorCode = kerr.TopicAuthorizationFailed.Code
+		topic.Partitions = append(topic.Partitions, partition)
+		refused.Topics = append(refused.Topics, topic)
+		return refused, nil, true
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	c := &Consumer{
+		Name: "reader", Topics: []string{"topic"}, Seeds: cluster.ListenAddrs(), MaxRecords: 30, Gather: time.Hour,
+		Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
+		Handle:  func(context.Context, []*kgo.Record, DeadLetter) error { stop(); return nil },
+		Options: []kgo.Opt{kgo.DisableFetchSessions()},
+	}
+	if err := c.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Refused(); !errors.Is(err, kerr.TopicAuthorizationFailed) {
+		t.Errorf("Kafka refused the second fetch: %v", err)
 	}
 }
 
