@@ -216,9 +216,16 @@ func (c *Consumer) batches(fetches kgo.Fetches) iter.Seq[[]*kgo.Record] {
 	}
 	return func(yield func([]*kgo.Record) bool) {
 		for batch := range byTime(fetches, n) {
-			for records := range chunks(batch, c.MaxBytes) { // many may have one time, or be larger
-				if !yield(records) {
-					return
+			size := len(batch)
+			if c.MaxRecords > 0 { // many may have one time, or times in no order
+				parts := (size + c.MaxRecords - 1) / c.MaxRecords
+				size = (size + parts - 1) / parts
+			}
+			for part := range slices.Chunk(batch, size) {
+				for records := range chunks(part, c.MaxBytes) { // some may be larger than others
+					if !yield(records) {
+						return
+					}
 				}
 			}
 		}

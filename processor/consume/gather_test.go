@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -115,6 +116,22 @@ func TestGathersErrors(t *testing.T) {
 	}
 	if err := c.Refused(); !errors.Is(err, kerr.TopicAuthorizationFailed) {
 		t.Errorf("Kafka refused the second fetch: %v", err)
+	}
+}
+
+// Records that all have one time are as many batches, one after the other.
+func TestBatchesOfOneTime(t *testing.T) {
+	p := kgo.FetchPartition{HighWatermark: 50}
+	for i := range int64(50) {
+		p.Records = append(p.Records, &kgo.Record{Offset: i, Timestamp: time.UnixMilli(1)})
+	}
+	fetches := kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: "topic", Partitions: []kgo.FetchPartition{p}}}}}
+	var sizes []int
+	for batch := range (&Consumer{Gather: time.Hour, MaxRecords: 20}).batches(fetches) {
+		sizes = append(sizes, len(batch))
+	}
+	if want := []int{17, 17, 16}; !slices.Equal(sizes, want) {
+		t.Errorf("batches of %v records, want %v", sizes, want)
 	}
 }
 
