@@ -15,13 +15,17 @@ func (c *Consumer) fetched(fetches kgo.Fetches) {
 	if c.ends == nil {
 		c.ends = make(map[partition]int64)
 	}
+	first := make(map[partition]int64) // a partition may be in several fetches
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
 		if len(p.Records) == 0 {
 			return
 		}
 		key := partition{p.Topic, p.Partition}
+		if _, known := first[key]; !known {
+			first[key] = p.Records[0].Offset
+		}
 		c.ends[key] = p.HighWatermark
-		c.setLag(key, p.HighWatermark-p.Records[0].Offset)
+		c.setLag(key, p.HighWatermark-first[key])
 	})
 }
 

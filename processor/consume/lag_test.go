@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -82,5 +83,19 @@ func TestLag(t *testing.T) {
 	}
 	if left := values(waiting); len(left) != 0 {
 		t.Errorf("%v at the end, want no partition", left)
+	}
+}
+
+// Of a partition that several fetches of one poll have, all of them wait.
+func TestLagOfSeveralFetches(t *testing.T) {
+	c := &Consumer{Name: "clicks", Metrics: NewMetrics(prometheus.NewRegistry())}
+	var fetches kgo.Fetches
+	for offset := range int64(3) {
+		fetches = append(fetches, kgo.Fetch{Topics: []kgo.FetchTopic{{Topic: "clicks", Partitions: []kgo.FetchPartition{
+			{HighWatermark: 5 + offset, Records: []*kgo.Record{{Offset: offset}}}}}}})
+	}
+	c.fetched(fetches)
+	if got := testutil.ToFloat64(c.Metrics.lag.WithLabelValues("clicks", "clicks", "0")); got != 7 {
+		t.Errorf("%v records wait, want 7", got)
 	}
 }
