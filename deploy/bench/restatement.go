@@ -313,6 +313,9 @@ func (p *page) lookAt(ctx context.Context, known string) (string, error) {
 	}
 	var said struct{ State string }
 	err = json.Unmarshal([]byte(text), &said)
+	if err == nil && said.State == "" {
+		err = errors.New("ClickHouse does not say the state of its tables")
+	}
 	return said.State, err
 }
 
