@@ -121,6 +121,8 @@ func (r *run) process(ctx context.Context, p *processor) {
 	}
 	consumers = []*consume.Consumer{consumer("payments", consume.PaymentTopics, money.Handle),
 		consumer("clicks", consume.ClickTopics, clicks.Handle)}
+	// As in production, by whole fetches. Few of these polls are more than one batch.
+	consumers[1].Gather = 250 * time.Millisecond
 	var changed time.Time
 	servers.Changed = func() {
 		soon := time.Since(changed) < 2*time.Minute
