@@ -453,23 +453,20 @@ async function round(fresh, place) {
   document.body.classList.toggle("stale", Boolean(broken));
   $("pulse").className = broken ? "bad" : "live";
   if (document.hidden) return;
+  clearTimeout(state.timer); // of a round that ended while this one was under way
   if (faults.some(Boolean)) state.timer = setTimeout(again, every);
-  else if (!state.tables) state.timer = setTimeout(look, every); // it asks for all, and may learn the state again
-  else state.timer = setTimeout(look, rest(1));
+  else state.timer = setTimeout(look, state.tables ? rest(1) : every);
 }
 
 // look asks for the figures again when they may be others: the state of the tables is another, or
 // not known, or the time has moved on. The server answers when it is another, or after some seconds.
+// There is one look at a time: of two rounds that overlap each begins one.
 async function look() {
+  stopLooking();
   const began = performance.now();
   const { signal } = (state.looking = new AbortController());
   const resting = state.tables && began < state.rested;
-  if (resting) {
-    state.timer = setTimeout(() => {
-      stopLooking();
-      look();
-    }, state.rested - began);
-  }
+  if (resting) state.timer = setTimeout(look, state.rested - began);
   const tables = await tablesState(resting ? ledgerOf(state.tables) : state.tables, signal);
   if (signal.aborted || document.hidden) return;
   clearTimeout(state.timer);
