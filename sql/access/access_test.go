@@ -180,7 +180,6 @@ func answerAll(s *site, first int, but ...string) {
 		s.t.Fatal(err)
 	}
 	given := map[string]string{"workspace": "acme", "from": "2026-10-01 00:00:00", "to": "2026-11-01 00:00:00",
-		"limit": "10",
 		"month": "2026-10-01", "since": "2026-10-01 00:00:00", "until": "2026-10-02 00:00:00", "affiliate": "ann",
 		"dimension": "affiliate", "step": "86400", "sale": "pi_1"}
 	for i, q := range questions {
@@ -190,7 +189,7 @@ func answerAll(s *site, first int, but ...string) {
 		parameters := make(url.Values)
 		for _, p := range q.Parameters {
 			value := p.Default
-			if other, ok := given[p.Name]; ok {
+			if other, ok := given[p.Name]; ok && !p.Optional {
 				value = other
 			}
 			parameters.Set(p.Name, value)
