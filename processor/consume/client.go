@@ -23,7 +23,8 @@ func (c *Consumer) close() {
 func (c *Consumer) group() string { return cmp.Or(c.Group, schemas.ConsumerGroup) }
 
 // fetchPartitionBytes lets all of a topic's partitions (twelve, by default) be in one fetch. Clicks
-// of one time then are in one batch, and ClickHouse merges parts whose keys hardly overlap.
+// of one time then are in one batch, and ClickHouse merges parts whose keys hardly overlap. It must
+// not be less than a producer's batch takes compressed: Kafka would give one such batch a fetch.
 const fetchPartitionBytes = 512 << 10
 
 // open makes the client. It joins the group at once: the broker may have assigned partitions, and

@@ -174,8 +174,9 @@ const gatherFrom = 64
 // poll returns early when a rewind is asked for.
 //
 // A fetch takes little of each partition (fetchPartitionBytes), so a backlog in few partitions
-// comes in small pieces, which are gathered. They are whole fetches, which are in memory anyway: of a
-// limited number of records kgo would give all of some partitions and nothing of others.
+// comes in small pieces, which are gathered. A poll that gathers takes whole fetches, which are in
+// memory anyway: of a limited number of records kgo would give all of some partitions and nothing of
+// others.
 func (c *Consumer) poll(ctx context.Context) kgo.Fetches {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -235,8 +236,8 @@ func (c *Consumer) batches(fetches kgo.Fetches) iter.Seq[[]*kgo.Record] {
 // mostPolled is how many records are polled, and handled, before the next are.
 func (c *Consumer) mostPolled() int { return c.MaxRecords * max(1, c.AtOnce) }
 
-// gathers reports whether to wait for more records: the last poll found many, and they are not yet
-// two thirds of a batch. A fetch may double them, so they are not split into halves of less.
+// gathers reports whether to wait for more records: the last poll found many, and all are not yet two
+// thirds of a batch. One more fetch, of half a batch, then makes a full one, and not two small ones.
 func (c *Consumer) gathers(fetches kgo.Fetches, last int) bool {
 	if last <= c.MaxRecords/gatherFrom || fetches.NumRecords() >= c.MaxRecords*2/3 {
 		return false
