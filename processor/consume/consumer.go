@@ -51,8 +51,9 @@ type Consumer struct {
 	// With the two limits above it bounds their memory, whatever is waiting in Kafka.
 	MaxBytes int
 	// Gather is how long a poll that found many records, of a backlog, waits for more of them. A poll
-	// then has whole fetches, so two fetches of each broker beyond the limits may be in memory, and
-	// is handled in batches of neighbouring times (byTime). 0: a poll is one batch, and does not wait.
+	// then has whole fetches, so two fetches of each broker beyond the limits may be in memory, which
+	// decompressor bounds, and is handled in batches of neighbouring times (byTime). 0: a poll is one
+	// batch, and does not wait.
 	Gather time.Duration
 	// Deadline for a batch that is under way when the processor stops.
 	Deadline time.Duration
@@ -76,9 +77,10 @@ type Consumer struct {
 	stopPoll context.CancelFunc
 	refused  refusal // why Kafka gives no records
 
-	rewindAsked atomic.Bool
-	client      *kgo.Client
-	cancel      context.CancelFunc // ends the client's requests to Kafka
+	rewindAsked  atomic.Bool
+	client       *kgo.Client
+	decompressor *decompressor      // the client's
+	cancel       context.CancelFunc // ends the client's requests to Kafka
 }
 
 // Assigned reports whether the consumer owns partitions.
@@ -186,12 +188,14 @@ func (c *Consumer) poll(ctx context.Context) kgo.Fetches {
 	if c.rewindAsked.Load() {
 		cancel() // it was asked for before there was something to stop
 	}
+	c.decompressor.polled()
 	if c.Gather == 0 {
 		return c.client.PollRecords(ctx, c.mostPolled())
 	}
 	fetches := c.client.PollFetches(ctx)
 	for last := fetches.NumRecords(); c.gathers(fetches, last); {
 		soon, stop := context.WithTimeout(ctx, c.Gather)
+		c.decompressor.polled()
 		more := c.client.PollFetches(soon)
 		stop()
 		last = more.NumRecords()

@@ -1,0 +1,80 @@
+package consume
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Records that shrink to nothing in Kafka are fetched in pieces all the same, each record once, and
+// Kafka is not said to refuse anything.
+func TestFetchesWhatFitsIntoMemory(t *testing.T) {
+	const partitions, records, size = 3, 12, 10_000
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, "topic"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cluster.Close()
+	producer, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.DefaultProduceTopic("topic"),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.Lz4Compression()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer producer.Close()
+	for i := range partitions * records {
+		r := &kgo.Record{Partition: int32(i % partitions), Value: bytes.Repeat([]byte{'x'}, size)}
+		if err := producer.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, gather := range map[string]time.Duration{"gathering": time.Millisecond, "as they come": 0} {
+		t.Run(name, func(t *testing.T) {
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			var ahead int64
+			seen := make(map[partition][]int64)
+			c := &Consumer{
+				Name: "reader", Group: name, Topics: []string{"topic"}, Seeds: cluster.ListenAddrs(),
+				MaxRecords: records, MaxBytes: size, Gather: gather,
+				Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
+			}
+			handled := 0
+			c.Handle = func(_ context.Context, batch []*kgo.Record, _ DeadLetter) error {
+				ahead = max(ahead, c.decompressor.ahead.Load())
+				for _, r := range batch {
+					key := partition{r.Topic, r.Partition}
+					seen[key] = append(seen[key], r.Offset)
+				}
+				if handled += len(batch); handled >= partitions*records {
+					stop()
+				}
+				return nil
+			}
+			if err := c.Run(ctx); err != nil {
+				t.Fatal(err)
+			}
+			for key, offsets := range seen {
+				for i, offset := range offsets {
+					if offset != int64(i) {
+						t.Fatalf("partition %v: offset %d was handled as number %d", key, offset, i)
+					}
+				}
+			}
+			if handled != partitions*records {
+				t.Errorf("handled %d records, want %d", handled, partitions*records)
+			}
+			if limit := int64(size*fetchedAhead + size + 1000); ahead > limit {
+				t.Errorf("%d bytes were fetched ahead, want at most %d", ahead, limit)
+			}
+			if err := c.Refused(); err != nil {
+				t.Errorf("Kafka refused: %v", err)
+			}
+		})
+	}
+}
