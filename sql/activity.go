@@ -182,7 +182,7 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 		q.Text = notCounted.Replace(q.Text)
 	}
 	if part != Whole {
-		q.Text = q.partText(part)
+		q.Text = q.partText(part, of.Large)
 		if part == Others && !of.Large && within(values, oneThreadUntil) {
 			q.Text = strings.TrimSuffix(q.Text, "\n") + ", max_threads = 1"
 		}
@@ -211,7 +211,8 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 	}
 	before, after := q.Text[:call[0]], q.Text[call[1]:]
 	entries := entriesOnly.MatchString(after)
-	a.Clicks, a.Leads, a.Entries = part != Others && !entries, part != Clicks && !entries, part != Clicks
+	a.Clicks, a.Entries = part != Others && !entries, part != Clicks
+	a.Leads = !entries && (part == Whole || of.Large == (part == Others))
 	if of.Large && a.Clicks {
 		b, c := counted.Replace(before), counted.Replace(after)
 		a.Counted = !singleClicks.MatchString(withoutComments(b + c))

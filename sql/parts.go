@@ -14,24 +14,33 @@ import (
 // Part says which figures of a question a statement adds up.
 type Part int
 
-// The parts of a question. Leads are with the entries, because those take less time than clicks.
+// The parts of a question. Leads are with what takes less time: of a large workspace that is the
+// entries, of any other the clicks, because all its payments are read for first sales.
 const (
 	Whole  Part = iota
 	Clicks      // the figures of clicks
-	Others      // those of leads and entries
+	Others      // those of entries
 )
 
-// oneThreadUntil is the longest time of which the leads and entries of a workspace that is not large
-// are added up by one thread. There is little to read then, and clicks are added up beside it. Those
-// may be many in such a workspace, too.
+// oneThreadUntil is the longest time of which the entries of a workspace that is not large are added
+// up by one thread. There is little to read then, and clicks are added up beside it. Those may be many
+// in such a workspace, too.
 const oneThreadUntil = 100 * 24 * time.Hour
 
 // parted is a question that reads one SELECT, with a line for each column, which adds up activity.
 var parted = regexp.MustCompile(
 	`(?s)^(.*?\nFROM\n)\(\n    SELECT\n((?:        [^\n]+\n)+?)(    FROM\b.*?)\n\)(\n.*)(\nSETTINGS .*)$`)
 
-// ofClicks stands in each figure of clicks, and in no other.
-const ofClicks = "what = 'click'"
+// Each figure of clicks has the first of these, each of leads the second, and no other has them.
+const (
+	ofClicks = "what = 'click'"
+	ofLeads  = "what = 'lead'"
+)
+
+// inClicks reports whether a figure is in the part of clicks.
+func inClicks(figure string, large bool) bool {
+	return strings.Contains(figure, ofClicks) || !large && strings.Contains(figure, ofLeads)
+}
 
 // united is a question that reads one UNION ALL, of which the first SELECT adds up clicks.
 var united = regexp.MustCompile(
@@ -56,7 +65,7 @@ func hasKey(from string) bool { return strings.Contains(from, "\n    GROUP BY ")
 
 // partText returns what a part of the question reads: of a UNION ALL its SELECTs, else the one over
 // activity with its key and the figures of the part.
-func (q Question) partText(of Part) string {
+func (q Question) partText(of Part, large bool) string {
 	if m := united.FindStringSubmatch(q.Text); m != nil {
 		selected := m[2]
 		if of == Others {
@@ -67,7 +76,7 @@ func (q Question) partText(of Part) string {
 	m := parted.FindStringSubmatch(q.Text)
 	var columns []string
 	for i, line := range strings.Split(strings.TrimSuffix(m[2], "\n"), "\n") {
-		if i == 0 && hasKey(m[3]) || strings.Contains(line, ofClicks) == (of == Clicks) {
+		if i == 0 && hasKey(m[3]) || inClicks(line, large) == (of == Clicks) {
 			columns = append(columns, strings.TrimSuffix(line, ","))
 		}
 	}

@@ -124,8 +124,8 @@ FROM
     FROM {{.People}}
     WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
         AND received_at >= {from:DateTime('UTC')} AND received_at < {to:DateTime('UTC')}
-    UNION ALL
-{{end}}{{if .Entries}}    {{if .Products}}WITH
+{{if .Entries}}    UNION ALL
+{{end}}{{end}}{{if .Entries}}    {{if .Products}}WITH
         {{template "net" .}} AS whole,
         -- Parts of the net that have the proportions of product_net and add up to it: each is what all parts up to it have, less
         -- what all before it have. An entry that names no product is one part, and so is one whose parts add up to nothing: its net
