@@ -106,19 +106,23 @@ func (q Question) Join(values map[string]string, clicks, others string) (string,
 		tuples[i] = "(" + strings.Join(cells, ",") + ")"
 	}
 	row := "Tuple(" + strings.Join(rows.types, ", ") + ")"
-	array := castText("["+strings.Join(tuples, ",")+"]", "Array("+row+")")
+	array := "'" + literal("["+strings.Join(tuples, ",")+"]") + "'"
+	if len(tuples) > constantRows {
+		array = "materialize(" + array + ")"
+	}
+	array = fmt.Sprintf("CAST(%s, 'Array(%s)')", array, row)
 	if rows.leftOut > 0 { // CAST: arrayResize returns another type, without LowCardinality
 		array = fmt.Sprintf("CAST(arrayResize(%s, %d, %s), 'Array(%s)')", array, len(rows.cells)+rows.leftOut,
-			castText("("+strings.Join(rows.last, ",")+")", row), row)
+			fmt.Sprintf("CAST('%s', '%s')", literal("("+strings.Join(rows.last, ",")+")"), row), row)
 	}
 	return begin + "(\n    SELECT " + strings.Join(columns, ", ") + "\n    FROM (SELECT arrayJoin(" + array +
 		") AS row)\n)" + end, nil
 }
 
-// castText returns the expression that reads a text as a value of the type.
-func castText(text, kind string) string {
-	return "CAST('" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(text) + "', '" + kind + "')"
-}
+// constantRows is up to how many rows are a constant of the statement. The engine copies and compares
+// one as often as it analyses what it stands in; of few rows, that costs less than to tell it that the
+// text is none.
+const constantRows = 100
 
 // join returns what stands before and after the SELECT that the parts answered, and its rows.
 func (q Question) join(clicks, others string) (begin, end string, rows partRows, err error) {
