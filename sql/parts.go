@@ -101,19 +101,15 @@ func (q Question) Join(values map[string]string, clicks, others string) (string,
 	for i, column := range columns {
 		columns[i] = fmt.Sprintf("row.%d AS %s", i+1, column)
 	}
-	tuples := make([]string, len(rows.cells))
-	for i, cells := range rows.cells {
-		tuples[i] = "(" + strings.Join(cells, ",") + ")"
-	}
 	row := "Tuple(" + strings.Join(rows.types, ", ") + ")"
-	array := "'" + literal("["+strings.Join(tuples, ",")+"]") + "'"
-	if len(tuples) > constantRows {
+	array := "'" + literal("["+rows.tuples(rows.cells)+"]") + "'"
+	if len(rows.cells) > constantRows {
 		array = "materialize(" + array + ")"
 	}
 	array = fmt.Sprintf("CAST(%s, 'Array(%s)')", array, row)
 	if rows.leftOut > 0 { // CAST: arrayResize returns another type, without LowCardinality
 		array = fmt.Sprintf("CAST(arrayResize(%s, %d, %s), 'Array(%s)')", array, len(rows.cells)+rows.leftOut,
-			fmt.Sprintf("CAST('%s', '%s')", literal("("+strings.Join(rows.last, ",")+")"), row), row)
+			fmt.Sprintf("CAST('%s', '%s')", literal(rows.tuples([][]string{rows.last})), row), row)
 	}
 	return begin + "(\n    SELECT " + strings.Join(columns, ", ") + "\n    FROM (SELECT arrayJoin(" + array +
 		") AS row)\n)" + end, nil
@@ -154,18 +150,27 @@ func (q Question) join(clicks, others string) (begin, end string, rows partRows,
 	for _, cells := range b.cells {
 		figures[key(cells)] = cells[keys:]
 	}
+	zeros := slices.Repeat([]string{"0"}, len(rows.columns))
+	rows.cells = make([][]string, 0, len(a.cells)+len(b.cells))
+	all := make([]string, 0, cap(rows.cells)*len(rows.columns)) // one for all rows, of which there may be many
+	add := func(lists ...[]string) {
+		begin := len(all)
+		for _, list := range lists {
+			all = append(all, list...)
+		}
+		rows.cells = append(rows.cells, all[begin:])
+	}
 	for _, cells := range a.cells {
 		ofOthers, ok := figures[key(cells)]
 		if !ok {
-			ofOthers = slices.Repeat([]string{"0"}, len(b.columns)-keys)
+			ofOthers = zeros[:len(b.columns)-keys]
 		}
-		rows.cells = append(rows.cells, slices.Concat(cells, ofOthers))
+		add(cells, ofOthers)
 		delete(figures, key(cells))
 	}
 	for _, cells := range b.cells {
 		if _, ok := figures[key(cells)]; ok {
-			zeros := slices.Repeat([]string{"0"}, len(a.columns)-keys)
-			rows.cells = append(rows.cells, slices.Concat(cells[:keys], zeros, cells[keys:]))
+			add(cells[:keys], zeros[:len(a.columns)-keys], cells[keys:])
 		}
 	}
 	return m[1], m[4] + m[5], rows, nil
@@ -187,8 +192,12 @@ func (p *partRows) keepGreatest(column string, limit int) {
 	}
 	precision, _ := strconv.Atoi(m[1])
 	scale, _ := strconv.Atoi(m[2])
-	figures := make([]*big.Int, len(p.cells))
+	figures, zero := make([]*big.Int, len(p.cells)), new(big.Int)
 	for i, cells := range p.cells {
+		if cells[at] == "0" { // most names have clicks alone
+			figures[i] = zero
+			continue
+		}
 		whole, fraction, _ := strings.Cut(cells[at], ".")
 		digits := whole + fraction + strings.Repeat("0", max(0, scale-len(fraction)))
 		var ok bool
@@ -209,7 +218,7 @@ func (p *partRows) keepGreatest(column string, limit int) {
 	}
 	p.cells, p.leftOut, p.last = kept, all-len(kept), make([]string, len(p.types))
 	for i, kind := range p.types {
-		if p.last[i] = "''"; unquotedType.MatchString(kind) {
+		if unquotedType.MatchString(kind) {
 			p.last[i] = "0"
 		}
 	}
@@ -219,7 +228,7 @@ func (p *partRows) keepGreatest(column string, limit int) {
 // decimalType is the type of a decimal with its precision and scale.
 var decimalType = regexp.MustCompile(`^Decimal\((\d+), (\d+)\)$`)
 
-// partRows is what a part answered. Its cells are literals: TabSeparated escapes texts as SQL does.
+// partRows is what a part answered. Its cells are as TabSeparated has them.
 type partRows struct {
 	columns, types []string
 	cells          [][]string
@@ -235,26 +244,49 @@ func readPart(answer string) (partRows, error) {
 	}
 	p := partRows{columns: strings.Split(lines[0], "\t"), types: strings.Split(lines[1], "\t"),
 		cells: make([][]string, 0, len(lines)-2)}
-	quoted := make([]bool, len(p.types))
-	for i, kind := range p.types {
-		quoted[i] = !unquotedType.MatchString(kind)
+	if len(p.columns) != len(p.types) {
+		return partRows{}, fmt.Errorf("there are %d columns and %d types", len(p.columns), len(p.types))
 	}
-	for i, line := range lines[1:] {
-		cells := strings.Split(line, "\t")
-		if len(cells) != len(p.columns) {
-			return partRows{}, fmt.Errorf("row %d has %d columns, not %d", i, len(cells), len(p.columns))
+	all := make([]string, 0, (len(lines)-2)*len(p.columns)) // one for all rows, of which there may be many
+	for i, line := range lines[2:] {
+		begin := len(all)
+		for cell := range strings.SplitSeq(line, "\t") {
+			all = append(all, cell)
 		}
-		if i == 0 {
-			continue
+		if got := len(all) - begin; got != len(p.columns) {
+			return partRows{}, fmt.Errorf("row %d has %d columns, not %d", i+1, got, len(p.columns))
 		}
-		for j := range cells {
-			if quoted[j] {
-				cells[j] = "'" + cells[j] + "'"
-			}
-		}
-		p.cells = append(p.cells, cells)
+		p.cells = append(p.cells, all[begin:])
 	}
 	return p, nil
+}
+
+// tuples returns literals of rows, with commas between. TabSeparated escapes texts as SQL does.
+func (p partRows) tuples(rows [][]string) string {
+	quotes := make([]string, len(p.types))
+	for i, kind := range p.types {
+		if !unquotedType.MatchString(kind) {
+			quotes[i] = "'"
+		}
+	}
+	var text strings.Builder
+	for i, cells := range rows {
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		for j, cell := range cells {
+			if j == 0 {
+				text.WriteByte('(')
+			} else {
+				text.WriteByte(',')
+			}
+			text.WriteString(quotes[j])
+			text.WriteString(cell)
+			text.WriteString(quotes[j])
+		}
+		text.WriteByte(')')
+	}
+	return text.String()
 }
 
 // unquotedType is a type of which literals are numbers.
