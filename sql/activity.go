@@ -81,6 +81,18 @@ func (a activity) UnitOf(column string) string {
 	return "start_of_unit(" + column + ")"
 }
 
+// Flat reports whether nothing is left to decide of the rows, so that they need no SELECT around
+// them: planning one takes a millisecond or two.
+func (a activity) Flat() bool { return !a.View && !a.Counted && !a.Checked }
+
+// Alias returns what a column is called by which the rows are told apart.
+func (a activity) Alias(d dimension) string {
+	if a.Flat() {
+		return "name"
+	}
+	return d.Name
+}
+
 // startOfUnit is how a question counts by units of time. It says itself where they begin.
 const startOfUnit = "start_of_unit(at)"
 

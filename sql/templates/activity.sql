@@ -8,6 +8,7 @@ view is a new migration with this text (TestActivityView). */ -}}
             e.day > r.until, NULL,
             CAST(roundBankers(toDecimal256(e.net_usd, 24) / nullIf(r.usd, 0), 6), 'Nullable(Decimal(38, 6))')
         ){{else}}CAST(e.net_usd, 'Nullable(Decimal(38, 6))'){{end}}{{end -}}
+{{define "no name"}}{{if and .Flat (not .Named)}}, '' AS name{{end}}{{end -}}
 {{define "filters"}}{{- if .Checked}}
 WHERE NOT throwIf(
         {{if .View}}{dimension:String} NOT IN ('', 'program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device', 'product')
@@ -21,6 +22,29 @@ WHERE NOT throwIf(
     AND if(mapContains({only:Map(String, Array(String))}, '{{.}}'), has({only:Map(String, Array(String))}['{{.}}'], {{.}}), true){{end}}
     {{- range .Without}}
     AND if(mapContains({without:Map(String, Array(String))}, '{{.}}'), NOT has({without:Map(String, Array(String))}['{{.}}'], {{.}}), true){{end}}{{end}}{{end -}}
+{{define "looked up"}}    {{if .View}}if({stored:Bool},
+        {{end}}(
+            -- Which days are read from clicks, and which ids these and the days before have: FINAL reads from every part that may have
+            -- a key, so one of each month, unless a condition on the key rules it out.
+            SELECT (groupArray(day), min(least_click), max(greatest_click))
+            FROM
+            (
+                SELECT day, min(first_click) AS least_click, max(last_click) AS greatest_click
+                FROM click_days
+                WHERE workspace = {workspace:String} AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - 1)
+                GROUP BY day
+                HAVING max(computed_at) <= max(changed_at) + toIntervalMinute(1) OR max(counted_at) < max(computed_at)
+            )
+        ){{if .View}},
+        (
+            SELECT (
+                arrayMap(n -> toDate({from:DateTime('UTC')}) + n, range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1)),
+                min(click_id), max(click_id))
+            FROM clicks
+            WHERE NOT {stored:Bool} AND workspace = {workspace:String}
+                AND clicked_at >= toDateTime64({from:DateTime('UTC')}, 3, 'UTC') - toIntervalDay(2) AND clicked_at < {to:DateTime('UTC')}
+        )){{end}} AS looked_up,
+    looked_up.1 AS open{{end -}}
 {{define "open clicks"}}    FROM clicks AS c FINAL
     WHERE workspace = {workspace:String} AND click_id >= looked_up.2 AND click_id <= looked_up.3 AND NOT is_bot AND clicked_at >= {from:DateTime('UTC')} AND clicked_at < {to:DateTime('UTC')}
         AND has(open, toDate(clicked_at)) AND identity(click_id) NOT IN -- identity: the index cannot help, and searching it takes longer
@@ -44,29 +68,7 @@ WHERE NOT throwIf(
         AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - 1) AND NOT has(open, day){{if not .Whole}}
         AND clicked >= {from:DateTime('UTC')} AND clicked < {to:DateTime('UTC')}{{end}}{{end -}}
 {{if .Clicks}}WITH
-    {{if .View}}if({stored:Bool},
-        {{end}}(
-            -- Which days are read from clicks, and which ids these and the days before have: FINAL reads from every part that may have
-            -- a key, so one of each month, unless a condition on the key rules it out.
-            SELECT (groupArray(day), min(least_click), max(greatest_click))
-            FROM
-            (
-                SELECT day, min(first_click) AS least_click, max(last_click) AS greatest_click
-                FROM click_days
-                WHERE workspace = {workspace:String} AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')} - 1)
-                GROUP BY day
-                HAVING max(computed_at) <= max(changed_at) + toIntervalMinute(1) OR max(counted_at) < max(computed_at)
-            )
-        ){{if .View}},
-        (
-            SELECT (
-                arrayMap(n -> toDate({from:DateTime('UTC')}) + n, range(dateDiff('day', toDate({from:DateTime('UTC')}), toDate({to:DateTime('UTC')} - 1)) + 1)),
-                min(click_id), max(click_id))
-            FROM clicks
-            WHERE NOT {stored:Bool} AND workspace = {workspace:String}
-                AND clicked_at >= toDateTime64({from:DateTime('UTC')}, 3, 'UTC') - toIntervalDay(2) AND clicked_at < {to:DateTime('UTC')}
-        )){{end}} AS looked_up,
-    looked_up.1 AS open
+{{template "looked up" .}}
 {{end}}{{if .Counted}}{{if .Entries}}SELECT *
 FROM
 (
@@ -102,25 +104,27 @@ GROUP BY start{{end}}
 HAVING clicks_counted > 0
 {{- if .Entries}}
 UNION ALL
-{{end}}{{end}}{{if or .Entries (not .Counted)}}SELECT
+{{end}}{{end}}{{if or .Entries (not .Counted)}}{{if not .Flat}}SELECT
     what, at, who, {{if .Counted}}0, 0{{else}}visitor{{end}}, quantity, sale_id, kind, attributed, first_sale, net,
     {{if .View}}{{range .Read}}if({dimension:String} = '{{.Name}}', {{.Name}}, {{end}}''{{range .Read}}){{end}}{{else if .Named}}{{.Named}}{{else}}''{{end}} AS name
 FROM
 (
-{{if and .Clicks (not .Counted)}}    SELECT
+{{end}}{{if and .Clicks (not .Counted)}}    SELECT
         'click' AS what, c.clicked_at AS at, c.visitor AS who, sipHash64(c.visitor) AS visitor, 1 AS quantity, '' AS sale_id, '' AS kind,
         false AS attributed, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net{{range .Read}},
-        {{.OfClick}} AS {{.Name}}{{end}}
+        {{.OfClick}} AS {{$.Alias .}}{{end}}{{template "no name" .}}
 {{template "open clicks" .}}
     UNION ALL
-    {{if .View}}WITH arrayResize([]::Array(LowCardinality(String)), length(counted.at), '') AS unread
+    {{if .Flat}}WITH
+{{template "looked up" .}}
+    {{else if .View}}WITH arrayResize([]::Array(LowCardinality(String)), length(counted.at), '') AS unread
     {{end}}SELECT
-        'click', toDateTime64(clicked, 3, 'UTC'), '', who, 1, '', '', false, false, NULL{{range .Read}}, {{if .Listed}}of_{{.Name}}{{else}}''{{end}}{{end}}
+        'click', toDateTime64(clicked, 3, 'UTC'), '', who, 1, '', '', false, false, NULL{{range .Read}}, {{if .Listed}}of_{{.Name}}{{else}}''{{end}}{{end}}{{template "no name" .}}
 {{template "listed clicks" .}}
 {{if .Leads}}    UNION ALL
 {{end}}{{end}}{{if .Leads}}    SELECT
         {{if or .Counted (not .Clicks)}}'lead' AS what, received_at AS at, person AS who, {{if not .Counted}}0 AS visitor, {{end}}quantity, '' AS sale_id, '' AS kind, false AS attributed, false AS first_sale,
-        CAST(NULL, 'Nullable(Decimal(38, 6))') AS net{{range .Read}}, {{.OfLead}} AS {{.Name}}{{end}}{{else}}'lead', received_at, person, 0, quantity, '', '', false, false, NULL{{range .Read}}, {{.OfLead}}{{end}}{{end}}
+        CAST(NULL, 'Nullable(Decimal(38, 6))') AS net{{range .Read}}, {{.OfLead}} AS {{$.Alias .}}{{end}}{{else}}'lead', received_at, person, 0, quantity, '', '', false, false, NULL{{range .Read}}, {{.OfLead}}{{end}}{{end}}{{template "no name" .}}
     FROM {{.People}}
     WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
         AND received_at >= {from:DateTime('UTC')} AND received_at < {to:DateTime('UTC')}
@@ -170,7 +174,7 @@ FROM
                 ){{end}}
             GROUP BY f.buyer
         ) AS first_sale,{{end}}
-        {{if .Products}}part.2{{else}}{{template "net" .}}{{end}} AS net{{range .Read}}, {{.OfEntry}} AS {{.Name}}{{end}}
+        {{if .Products}}part.2{{else}}{{template "net" .}}{{end}} AS net{{range .Read}}, {{.OfEntry}} AS {{$.Alias .}}{{end}}{{template "no name" .}}
     FROM
     (
         SELECT
@@ -186,6 +190,6 @@ FROM
         SELECT day, until, usd, {currency:String} AS reporting
         FROM {{.Rates}}
     ) AS r ON e.reporting = r.reporting AND e.day >= r.day{{end}}
-{{end}})
-{{- template "filters" .}}{{if and .Counted .Entries}}
+{{end}}{{if not .Flat}})
+{{- template "filters" .}}{{end}}{{if and .Counted .Entries}}
 ){{end}}{{end}}
