@@ -291,9 +291,20 @@ func activityOf(given, values map[string]string) (activity, bool) {
 // creditOfPerson is a column of people that is of a person's first report.
 var creditOfPerson = regexp.MustCompile(`,\s+argMin\(l\.(\w+), place\) AS \w+`)
 
-// peopleWith returns what the view people selects, with the columns that activity reads of it.
+// ofOnePerson rewrites the view people so that it groups by the person alone.
+var ofOnePerson = strings.NewReplacer(
+	"    workspace,\n    livemode,\n", "",
+	"WHERE vouched\n", "WHERE vouched AND workspace = {workspace:String} AND livemode = {livemode:Bool}\n",
+)
+
+// viewSettings are those that a view has because it is asked by programs that pin none.
+var viewSettings = regexp.MustCompile(`\nSETTINGS [^\n]+`)
+
+// peopleWith returns what the view people selects of the workspace and livemode that are asked for,
+// with the columns that activity reads of it. Three columns to group by take longer than one.
 func peopleWith(read []dimension) string {
-	return creditOfPerson.ReplaceAllStringFunc(viewText("people"), func(column string) string {
+	text := viewSettings.ReplaceAllString(ofOnePerson.Replace(viewText("people")), "")
+	return creditOfPerson.ReplaceAllStringFunc(text, func(column string) string {
 		name := creditOfPerson.FindStringSubmatch(column)[1]
 		if slices.ContainsFunc(read, func(d dimension) bool { return d.Column == name }) {
 			return column

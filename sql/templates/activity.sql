@@ -126,8 +126,8 @@ FROM
         {{if or .Counted (not .Clicks)}}'lead' AS what, received_at AS at, person AS who, {{if not .Counted}}0 AS visitor, {{end}}quantity, '' AS sale_id, '' AS kind, false AS attributed, false AS first_sale,
         CAST(NULL, 'Nullable(Decimal(38, 6))') AS net{{range .Read}}, {{.OfLead}} AS {{$.Alias .}}{{end}}{{else}}'lead', received_at, person, 0, quantity, '', '', false, false, NULL{{range .Read}}, {{.OfLead}}{{end}}{{end}}{{template "no name" .}}
     FROM {{.People}}
-    WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
-        AND received_at >= {from:DateTime('UTC')} AND received_at < {to:DateTime('UTC')}
+    WHERE {{if .View}}workspace = {workspace:String} AND livemode = {livemode:Bool}
+        AND {{end}}received_at >= {from:DateTime('UTC')} AND received_at < {to:DateTime('UTC')}
 {{if .Entries}}    UNION ALL
 {{end}}{{end}}{{if .Entries}}    {{if .Products}}WITH
         {{template "net" .}} AS whole,
