@@ -59,6 +59,8 @@ type activity struct {
 	Clicks, Leads bool        // the question counts them
 	Entries       bool        // so of entries
 	FirstSales    *FirstSales // which lists tell first sales; nil: all payments do
+	Numbers       bool        // they tell how often a sale is counted, too: sale_id is as salesAsNumbers says
+	Payments      bool        // whether it is a first sale is asked of payments only
 	Counted       bool        // clicks are counted before they stand beside leads and entries
 	Visitors      bool        // so are their visitors
 	Rows          bool        // those of closed days are read as sums, of which clicks_by_day has a row
@@ -235,6 +237,12 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 			before, after = b, c
 		}
 	}
+	if a.FirstSales != nil {
+		if a.Numbers = !a.Products(); a.Numbers { // a payment for two products is two rows
+			before, after = salesAsNumbers(before), salesAsNumbers(after)
+		}
+		a.Payments = !strings.Contains(ofPayments.ReplaceAllString(withoutComments(before+after), ""), "first_sale")
+	}
 	text, err := a.render()
 	if err != nil {
 		return "", err
@@ -245,6 +253,21 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 // uniqueText is how a question counts sales and buyers. uniqExact counts texts by sipHash128, too, but
 // numbers take it less time.
 var uniqueText = regexp.MustCompile(`\buniqExactIf\(((?:\w\.)?(?:sale_id|who)),`)
+
+// countedSales is how a question counts sales, also where uniqueText has rewritten it.
+var countedSales = regexp.MustCompile(
+	`\buniqExactIf\((?:reinterpretAsUInt128\(sipHash128\()?((?:\w\.)?sale_id)(?:\)\))?, ([^\n]+)\) AS\b`)
+
+// salesAsNumbers rewrites a question for lists that tell which sales have several payments. sale_id
+// is the hash of such a sale, and 0 of any other, of which each payment is a sale.
+func salesAsNumbers(text string) string {
+	text = strings.ReplaceAll(text, "'' AS sale_id", "toUInt64(0) AS sale_id")
+	return countedSales.ReplaceAllString(text, "countIf($1 = 0 AND $2) + uniqExactIf($1, $1 != 0 AND $2) AS")
+}
+
+// ofPayments is how a question asks of a payment whether it is of a first sale, or hands that on.
+var ofPayments = regexp.MustCompile(
+	`\bkind = 'payment' AND (?:NOT )?(?:\w\.)?first_sale\b|\bfalse AS first_sale\b|\bkind, first_sale, net\b`)
 
 // activityOf returns what a question with these arguments and values needs of activity, and reports
 // whether it can be written: what is not known here is left to the view.

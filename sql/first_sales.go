@@ -5,18 +5,20 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// FirstSales says which lists of first_sales tell a large workspace's first sales, and what payments
-// have changed since those were computed. A statement that reads them answers what one does that
-// looks at all payments.
+// FirstSales says which lists of first_sales tell a large workspace's first sales and the sales that
+// have several payments, and what payments have changed since those were computed. A statement that
+// reads them answers what one does that looks at all payments.
 type FirstSales struct {
 	ComputedAt int64    // of the lists, in milliseconds since 1970, UTC
 	Lost       []uint64 // buyers whose listed sale is no longer their first
-	Gained     []uint64 // sipHash64 of the sales that became a first one
+	Gained     []uint64 // sipHash64 of the sales that became a first one, or are one and got a payment
+	Paid       []uint64 // sipHash64 of all sales that got a payment: they may have several now
 }
 
 // FirstSalesCount is the condition on a payment in revenue that counts for first sales.
@@ -36,38 +38,54 @@ const FirstSalesLag = `(
 // buyer, so that none is left of an earlier one. Where the server lags it stores none: lists may lack
 // what was written in the five minutes before, which questions add, and no more.
 const ComputeFirstSales = `INSERT INTO first_sales
-    (workspace, livemode, slice, buyers, sales, paid_at, entries, computed_at)
+    (workspace, livemode, slice, buyers, sales, parted, paid_at, entries, several, complete, computed_at)
 SELECT
-    {workspace:String}, {livemode:Bool}, slice,
-    groupArrayIf(buyer, known), groupArrayIf(sale, known), groupArrayIf(paid, known), groupArrayIf(entry, known),
-    {computed_at:DateTime64(3, 'UTC')}
+    {workspace:String}, {livemode:Bool}, slice, groupArrayIf(buyer, what = 'first'), groupArrayIf(sale, what = 'first'),
+    groupArrayIf(parted, what = 'first'), groupArrayIf(paid, what = 'first'), groupArrayIf(entry, what = 'first'),
+    groupArrayIf(sale, what = 'several'), min(unlike), {computed_at:DateTime64(3, 'UTC')}
 FROM
 (
-` + firstSales + `
+    SELECT 'first' AS what, slice, buyer, sale, paid, entry, sale IN (SELECT sale FROM (` + severalPayments + `)) AS parted,
+        true AS unlike
+    FROM (` + firstSales + `)
     UNION ALL
-    SELECT toUInt8(number), false, toUInt64(0), toUInt64(0), toDateTime64(0, 3, 'UTC'), toUInt64(0) FROM numbers(16)
+    SELECT 'several', toUInt8(sale % 16), 0, sale, toDateTime64(0, 3, 'UTC'), 0, true, unlike FROM (` + severalPayments + `)
+    UNION ALL
+    SELECT 'none', toUInt8(number), 0, 0, toDateTime64(0, 3, 'UTC'), 0, false, true FROM numbers(16)
 )
 GROUP BY slice
 HAVING NOT ` + FirstSalesLag + `
 SETTINGS optimize_move_to_prewhere_if_final = 0`
 
 // firstSales selects each buyer's first sale, as activity finds it.
-const firstSales = `    SELECT
-        toUInt8(buyer % 16) AS slice, true AS known, buyer, sipHash64(substring(earliest, 16)) AS sale,
-        fromUnixTimestamp64Milli(toInt64(substring(earliest, 1, 15)) - 100000000000000, 'UTC') AS paid, entry
-    FROM
-    (
+const firstSales = `
         SELECT
-            buyer, min(concat(toString(toUnixTimestamp64Milli(occurred_at) + 100000000000000), sale_id)) AS earliest,
-            argMin(reinterpretAsUInt64(entry_id),
-                concat(toString(toUnixTimestamp64Milli(occurred_at) + 100000000000000), sale_id)) AS entry
+            toUInt8(buyer % 16) AS slice, buyer, sipHash64(substring(earliest, 16)) AS sale,
+            fromUnixTimestamp64Milli(toInt64(substring(earliest, 1, 15)) - 100000000000000, 'UTC') AS paid, entry
+        FROM
+        (
+            SELECT
+                buyer, min(concat(toString(toUnixTimestamp64Milli(occurred_at) + 100000000000000), sale_id)) AS earliest,
+                argMin(reinterpretAsUInt64(entry_id),
+                    concat(toString(toUnixTimestamp64Milli(occurred_at) + 100000000000000), sale_id)) AS entry
+            FROM revenue FINAL
+            WHERE ` + ofWorkspace + ` AND ` + FirstSalesCount + `
+            GROUP BY buyer
+        )`
+
+// severalPayments selects the hashes of sales that have several payments, and whether these are of one
+// sale. Two that have the same hash are told apart by another one. Zero stands for a sale that has one
+// payment (activity), so it counts as unlike no other.
+const severalPayments = `
+        SELECT sale, min(cityHash64(sale_id)) = max(cityHash64(sale_id)) AND sale != 0 AS unlike
         FROM revenue FINAL
-        WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND ` + FirstSalesCount + `
-        GROUP BY buyer
-    )`
+        WHERE ` + ofWorkspace + ` AND ` + FirstSalesCount + `
+        GROUP BY sale
+        HAVING count() > 1`
 
 // FirstSalesDifference returns the statement that counts the sales that are a first one by the lists
-// only, or by the payments only, with the parameters workspace and livemode.
+// only, or by the payments only, and those that have several payments and are not listed so, with the
+// parameters workspace and livemode.
 func FirstSalesDifference(f FirstSales) string {
 	listed := "SELECT sale FROM first_sales FINAL ARRAY JOIN sales AS sale, buyers AS buyer WHERE " + ofWorkspace
 	if len(f.Lost) > 0 {
@@ -76,8 +94,13 @@ func FirstSalesDifference(f FirstSales) string {
 	if len(f.Gained) > 0 {
 		listed += " UNION ALL SELECT arrayJoin(CAST([" + f.GainedText() + "], 'Array(UInt64)'))"
 	}
+	several := "SELECT arrayJoin(several) FROM first_sales FINAL WHERE " + ofWorkspace
+	if len(f.Paid) > 0 {
+		several += " UNION ALL SELECT arrayJoin(CAST([" + f.PaidText() + "], 'Array(UInt64)'))"
+	}
 	return "SELECT count() FROM (SELECT sale FROM (SELECT DISTINCT sale, 1 AS side FROM (" + listed + ") UNION ALL " +
-		"SELECT DISTINCT sale, 2 FROM (" + firstSales + ")) GROUP BY sale HAVING sum(side) != 3) " +
+		"SELECT DISTINCT sale, 2 FROM (" + firstSales + ")) GROUP BY sale HAVING sum(side) != 3 UNION ALL " +
+		"SELECT sale FROM (" + severalPayments + ") WHERE sale NOT IN (" + several + ")) " +
 		"SETTINGS optimize_move_to_prewhere_if_final = 0"
 }
 
@@ -91,13 +114,14 @@ const maxWritten = 2000
 // much later, or be dated by a clock that is so much behind. Lists of more than 36 hours ago are not
 // read: payments_written forgets. Nor are those of which not all slices are of one computation, and
 // those of the future: the server's clock was set back, and what has been written since seems to be
-// older than they are. A server that lags may have entries of which its payments_written does not say
+// older than they are. Lists that are not complete are of an earlier version of Tributary, or two sales
+// that they name have the same hash. A server that lags may have entries of which its payments_written does not say
 // yet that they were written.
 //
 // maxOrNull: where there are no lists to read, as after a first load, payments_written is not read
 // either, which then has all payments.
 const listsOfFirstSales = `SELECT concat(
-    if(count() = 16 AND min(at) = max(at) AND min(at) >= now64(3) - toIntervalHour(36)
+    if(count() = 16 AND min(at) = max(at) AND min(known) AND min(at) >= now64(3) - toIntervalHour(36)
         AND min(at) <= now64(3) + toIntervalMinute(5) AND NOT ` + FirstSalesLag + `, 'lists', 'none'),
     ' ', toString(toUnixTimestamp64Milli(min(at))), ' ',
     (
@@ -110,7 +134,13 @@ const listsOfFirstSales = `SELECT concat(
                 WHERE ` + ofWorkspace + ` AND computed_at >= now64(3) - toIntervalHour(36)
             ) - toIntervalMinute(5)
     ))
-FROM (SELECT max(computed_at) AS at FROM first_sales WHERE ` + ofWorkspace + ` GROUP BY slice)`
+FROM
+(
+    SELECT max(computed_at) AS at, argMax(complete, computed_at) AS known
+    FROM first_sales
+    WHERE ` + ofWorkspace + `
+    GROUP BY slice
+)`
 
 const ofWorkspace = `workspace = {workspace:String} AND livemode = {livemode:Bool}`
 
@@ -195,7 +225,7 @@ func readLists(rows []string) (f FirstSales, changed []change, ok bool, err erro
 }
 
 // written returns the statement that reads the payments which were written, as they are now, and what
-// the lists have of them and of their buyers.
+// the lists have of them, of their buyers and of their sales.
 func (f *FirstSales) written(changed []change) string {
 	var entries, hashes, days []string
 	for _, c := range changed {
@@ -208,20 +238,21 @@ func (f *FirstSales) written(changed []change) string {
 FROM revenue FINAL
 WHERE ` + ofWorkspace + ` AND day IN (` + strings.Join(slices.Compact(days), ", ") + `)
     AND entry_id IN (` + strings.Join(entries, ", ") + `) AND ` + FirstSalesCount
+	concerned := "(SELECT arrayJoin([buyer, sale])" + payments + ")"
 	lists := fmt.Sprintf("%s AND computed_at = fromUnixTimestamp64Milli(%d, 'UTC')", ofWorkspace, f.ComputedAt)
 	return `SELECT if(uniqExact(slice) = 16 AND NOT ` + FirstSalesLag + `, 'lists 0 0 0 0', 'none 0 0 0 0')
 FROM first_sales
 WHERE ` + lists + `
 UNION ALL
 SELECT concat('payment ', toString(reinterpretAsUInt64(entry_id)), ' ', toString(buyer), ' ',
-    toString(toUInt64(toUnixTimestamp64Milli(occurred_at))), ' ', toString(sipHash64(sale_id)))` + payments + `
+    toString(toUInt64(toUnixTimestamp64Milli(occurred_at))), ' ', toString(sale))` + payments + `
 UNION ALL
 SELECT concat('listed ', toString(listed_entry), ' ', toString(listed_buyer), ' ',
     toString(toUInt64(toUnixTimestamp64Milli(listed_at))), ' ', toString(listed_sale))
 FROM first_sales
 ARRAY JOIN entries AS listed_entry, buyers AS listed_buyer, paid_at AS listed_at, sales AS listed_sale
 WHERE ` + lists + `
-    AND (listed_entry IN (` + strings.Join(hashes, ", ") + `) OR listed_buyer IN (SELECT buyer` + payments + `))
+    AND (listed_entry IN (` + strings.Join(hashes, ", ") + `) OR listed_buyer IN ` + concerned + ` OR listed_sale IN ` + concerned + `)
 SETTINGS optimize_move_to_prewhere_if_final = 0`
 }
 
@@ -245,8 +276,12 @@ func readFirstPayment(row string) (what string, p firstPayment, err error) {
 // then. A payment that a list has and that is as it was stays the earliest of those that the list
 // knew, so only payments that were written can be before it.
 func (f *FirstSales) add(written map[uint64]bool, payments, listed []firstPayment) bool {
-	earliest := make(map[uint64]firstPayment)
+	earliest, paid := make(map[uint64]firstPayment), make(map[uint64]bool)
 	for _, p := range payments {
+		if p.sale == 0 { // as severalPayments
+			return false
+		}
+		paid[p.sale] = true
 		known, ok := earliest[p.buyer]
 		if ok && known.paid == p.paid && known.sale != p.sale {
 			return false // which is first is decided by the texts of their ids
@@ -267,12 +302,18 @@ func (f *FirstSales) add(written map[uint64]bool, payments, listed []firstPaymen
 			return false
 		default:
 			f.Lost = append(f.Lost, l.buyer)
+			continue
+		}
+		if paid[l.sale] { // at whatever time: a statement may read those alone that were paid in its own
+			f.Gained = append(f.Gained, l.sale)
 		}
 	}
 	for _, p := range earliest {
 		f.Gained = append(f.Gained, p.sale)
 	}
 	slices.Sort(f.Gained)
+	f.Gained = slices.Compact(f.Gained)
+	f.Paid = slices.Sorted(maps.Keys(paid))
 	return true
 }
 
@@ -290,3 +331,6 @@ func (f *FirstSales) LostText() string { return numbers(f.Lost) }
 
 // GainedText returns Gained so.
 func (f *FirstSales) GainedText() string { return numbers(f.Gained) }
+
+// PaidText returns Paid so.
+func (f *FirstSales) PaidText() string { return numbers(f.Paid) }

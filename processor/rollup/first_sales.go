@@ -28,16 +28,18 @@ type Ledger struct {
 //   - more than a thousand payments were written since, and they are six minutes old: a question adds
 //     no more than sql.maxWritten;
 //   - any payment was written since, and they are a quarter of an hour old;
+//   - they are not complete, as those of an earlier version, and a quarter of an hour old: lists of
+//     sales with the same hash would not be complete again;
 //   - they were made void, five minutes ago or earlier: only from then on are new lists of use.
 //
 // A server that lags computes none. payments_written has two days of payments, tens of millions
 // after a first load, so it is read and never held.
 const dueLists = `WITH computations AS
 (
-    SELECT workspace, livemode, if(min(at) = max(at), min(at), toDateTime64(0, 3, 'UTC')) AS computed
+    SELECT workspace, livemode, if(min(at) = max(at), min(at), toDateTime64(0, 3, 'UTC')) AS computed, min(known) AS whole
     FROM
     (
-        SELECT workspace, livemode, slice, max(computed_at) AS at
+        SELECT workspace, livemode, slice, max(computed_at) AS at, argMax(complete, computed_at) AS known
         FROM first_sales
         GROUP BY workspace, livemode, slice
     )
@@ -57,7 +59,7 @@ LEFT JOIN
 WHERE NOT ` + sql.FirstSalesLag + ` AND
 (
     computed < now64(3) - INTERVAL 1 DAY
-    OR writes > 0 AND computed < now64(3) - INTERVAL 15 MINUTE
+    OR (writes > 0 OR NOT whole) AND computed < now64(3) - INTERVAL 15 MINUTE
     OR writes > 1000 AND computed < now64(3) - INTERVAL 6 MINUTE
     OR computed <= void + INTERVAL 5 MINUTE AND void < now64(3) - INTERVAL 5 MINUTE
 )

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -103,15 +104,15 @@ func (p *payments) exec(statement string) {
 	}
 }
 
-// ask sends a statement with the parameters of the question, as whoever asks questions does.
-func (p *payments) ask(statement string) string {
+// ask sends a statement with the parameters of a question, as whoever asks questions does.
+func (p *payments) ask(statement string, parameters map[string]string) string {
 	p.t.Helper()
 	u, err := url.Parse(p.dsn)
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	values := url.Values{"database": {strings.TrimPrefix(u.Path, "/")}, "default_format": {"TabSeparated"}}
-	for name, value := range asked {
+	for name, value := range parameters {
 		values.Set("param_"+name, value)
 	}
 	for name, value := range sql.Pinned() {
@@ -131,22 +132,25 @@ func (p *payments) ask(statement string) string {
 
 // lookUp returns the rows of a statement of LookUpFirstSales.
 func (p *payments) lookUp(statement string) ([]string, error) {
-	return strings.Split(strings.TrimSuffix(p.ask(statement), "\n"), "\n"), nil
+	return strings.Split(strings.TrimSuffix(p.ask(statement, asked), "\n"), "\n"), nil
 }
 
 var asked = map[string]string{
 	"workspace": "shop", "livemode": "true", "from": "2026-03-01 00:00:00", "to": "2026-03-05 00:00:00", "unit": "hour",
-	"timezone": "UTC", "only": "{}", "without": "{}", "currency": "usd", "rates": "",
+	"timezone": "UTC", "only": "{}", "without": "{}", "currency": "usd", "rates": "", "visitors": "true",
+}
+
+// with returns the values with other ones of two names.
+func with(values map[string]string, name, value, name2, value2 string) map[string]string {
+	values = maps.Clone(values)
+	values[name], values[name2] = value, value2
+	return values
 }
 
 // same compares the answer from the lists with that from all payments, and reports whether there
 // was one from the lists.
 func (p *payments) same(when string) bool {
 	p.t.Helper()
-	q, err := sql.AskQuestion("new_and_returning")
-	if err != nil {
-		p.t.Fatal(err)
-	}
 	first, ok, err := sql.LookUpFirstSales(p.lookUp)
 	if err != nil {
 		p.t.Fatal(err)
@@ -154,17 +158,26 @@ func (p *payments) same(when string) bool {
 	if !ok {
 		return false
 	}
-	answers := make([]string, 2)
-	for i, known := range []sql.Known{{}, {FirstSales: &first}} {
-		text, err := q.Statement(asked, known)
+	// trend asks of payments only whether they are of a first sale, and of a part of the time.
+	from := begin.AddDate(0, 0, len(p.rows)%3).Add(time.Duration(p.left*5+len(p.rows)%7) * time.Second)
+	for question, values := range map[string]map[string]string{"new_and_returning": asked,
+		"trend": with(asked, "from", from.Format(time.DateTime), "to", from.AddDate(0, 0, 1).Format(time.DateTime))} {
+		q, err := sql.AskQuestion(question)
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		answers[i] = p.ask(text)
-	}
-	if answers[0] != answers[1] {
-		p.t.Fatalf("%s: of all payments\n%s\nof the lists, of which %d are lost and %d gained\n%s", when, answers[0],
-			len(first.Lost), len(first.Gained), answers[1])
+		answers := make([]string, 2)
+		for i, known := range []sql.Known{{}, {FirstSales: &first}} {
+			text, err := q.Statement(values, known)
+			if err != nil {
+				p.t.Fatal(err)
+			}
+			answers[i] = p.ask(text, values)
+		}
+		if answers[0] != answers[1] {
+			p.t.Fatalf("%s: %s of all payments\n%s\nof the lists, of which %d are lost and %d gained, and %d sales were paid\n%s",
+				when, question, answers[0], len(first.Lost), len(first.Gained), len(first.Paid), answers[1])
+		}
 	}
 	differences, err := rollup.FirstSalesDifferences(p.t.Context(), p.store)
 	if err != nil || len(differences) > 0 {
@@ -352,6 +365,50 @@ func TestFirstSalesOfTwoComputations(t *testing.T) {
 	}
 	if !p.same("computed again") {
 		t.Error("lists of two computations were not computed again")
+	}
+}
+
+// Lists of an earlier version do not say which sales have several payments, and neither do those of
+// two sales that have the same hash. Neither are read, and both are computed again, but not all the
+// time.
+func TestFirstSalesThatAreNotComplete(t *testing.T) {
+	p := openPayments(t)
+	p.pay(1, "ann", "s", begin)
+	p.pay(2, "ann", "s", begin.Add(time.Hour))
+	p.exec("TRUNCATE TABLE payments_written")
+	p.compute()
+	p.exec("INSERT INTO first_sales (workspace, livemode, slice, buyers, sales, paid_at, entries, computed_at) " +
+		"SELECT workspace, livemode, slice, buyers, sales, paid_at, entries, computed_at + 1 FROM first_sales WHERE slice = 3")
+	p.exec("INSERT INTO first_sales SELECT * REPLACE (computed_at + 1 AS computed_at) FROM first_sales WHERE slice != 3")
+	if p.same("not complete") {
+		t.Error("lists that are not complete are read")
+	}
+	refresh := func(again bool) {
+		t.Helper()
+		before := computedAt(t, p.store)
+		if err := rollup.RefreshFirstSales(t.Context(), p.store, 1); err != nil {
+			t.Fatal(err)
+		}
+		if after := computedAt(t, p.store); after.Equal(before) == again {
+			t.Errorf("lists of %s are those of %s now", before, after)
+		}
+	}
+	refresh(false)
+	p.pass(16)
+	if refresh(true); !p.same("computed again") {
+		t.Error("the lists do not tell first sales")
+	}
+}
+
+// A first sale stays one where another buyer, who has bought before, pays a part of it later.
+func TestFirstSalesThatAnotherBuyerPays(t *testing.T) {
+	p := openPayments(t)
+	p.pay(1, "bob", "his", begin.Add(-2*time.Hour))
+	p.pay(2, "ann", "hers", begin.Add(-time.Hour))
+	p.pass(10)
+	p.compute()
+	if p.pay(3, "bob", "hers", begin.Add(time.Hour)); !p.same("paid by bob") {
+		t.Error("the lists do not tell first sales")
 	}
 }
 

@@ -9,6 +9,7 @@ CREATE TABLE revenue
     `status` LowCardinality(String) COMMENT 'As in ledger; sum booked only',
     `object_id` String COMMENT 'As in ledger',
     `sale_id` String COMMENT 'As in ledger',
+    `sale` UInt64 MATERIALIZED sipHash64(sale_id) COMMENT 'sipHash64 of sale_id',
     `customer_id` String COMMENT 'As in ledger',
     `external_customer_id` String COMMENT 'As in ledger',
     `buyer` UInt64 MATERIALIZED sipHash64(multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id)) COMMENT 'sipHash64 of the buyer: external_customer_id, else customer_id, else, of a guest, sale_id',

@@ -45,6 +45,11 @@ WHERE NOT throwIf(
                 AND clicked_at >= toDateTime64({from:DateTime('UTC')}, 3, 'UTC') - toIntervalDay(2) AND clicked_at < {to:DateTime('UTC')}
         )){{end}} AS looked_up,
     looked_up.1 AS open{{end -}}
+{{define "no sale"}}{{if .Numbers}}toUInt64(0){{else}}''{{end}}{{end -}}
+{{define "lists"}}FROM first_sales
+            WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND computed_at = fromUnixTimestamp64Milli({{.ComputedAt}}, 'UTC')
+            HAVING NOT throwIf(uniqExact(slice) != 16, 'the lists of first sales are gone')
+        ){{end -}}
 {{define "open clicks"}}    FROM clicks AS c FINAL
     WHERE workspace = {workspace:String} AND click_id >= looked_up.2 AND click_id <= looked_up.3 AND NOT is_bot AND clicked_at >= {from:DateTime('UTC')} AND clicked_at < {to:DateTime('UTC')}
         AND has(open, toDate(clicked_at)) AND identity(click_id) NOT IN -- identity: the index cannot help, and searching it takes longer
@@ -74,7 +79,7 @@ FROM
 (
 {{end}}SELECT
     'click' AS what, {{if .Unit}}toDateTime64(start, 3, 'UTC'){{else}}toDateTime64(0, 3, 'UTC'){{end}} AS at, '' AS who,
-    {{if .Lists}}sum(length(visitors)) AS clicks_counted, uniqArray(visitors){{else if .Visitors}}count() AS clicks_counted, uniq(visitor){{else}}sum(clicks) AS clicks_counted, 0{{end}} AS visitors_counted, 0 AS quantity, '' AS sale_id, '' AS kind,
+    {{if .Lists}}sum(length(visitors)) AS clicks_counted, uniqArray(visitors){{else if .Visitors}}count() AS clicks_counted, uniq(visitor){{else}}sum(clicks) AS clicks_counted, 0{{end}} AS visitors_counted, 0 AS quantity, {{template "no sale" .}} AS sale_id, '' AS kind,
     false AS attributed, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net, {{if .Named}}{{.Named}}{{else}}''{{end}} AS name
 FROM
 ({{if .Lists}}
@@ -110,7 +115,7 @@ UNION ALL
 FROM
 (
 {{end}}{{if and .Clicks (not .Counted)}}    SELECT
-        'click' AS what, c.clicked_at AS at, c.visitor AS who, sipHash64(c.visitor) AS visitor, 1 AS quantity, '' AS sale_id, '' AS kind,
+        'click' AS what, c.clicked_at AS at, c.visitor AS who, sipHash64(c.visitor) AS visitor, 1 AS quantity, {{template "no sale" .}} AS sale_id, '' AS kind,
         false AS attributed, false AS first_sale, CAST(NULL, 'Nullable(Decimal(38, 6))') AS net{{range .Read}},
         {{.OfClick}} AS {{$.Alias .}}{{end}}{{template "no name" .}}
 {{template "open clicks" .}}
@@ -119,12 +124,12 @@ FROM
 {{template "looked up" .}}
     {{else if .View}}WITH arrayResize([]::Array(LowCardinality(String)), length(counted.at), '') AS unread
     {{end}}SELECT
-        'click', toDateTime64(clicked, 3, 'UTC'), '', who, 1, '', '', false, false, NULL{{range .Read}}, {{if .Listed}}of_{{.Name}}{{else}}''{{end}}{{end}}{{template "no name" .}}
+        'click', toDateTime64(clicked, 3, 'UTC'), '', who, 1, {{template "no sale" .}}, '', false, false, NULL{{range .Read}}, {{if .Listed}}of_{{.Name}}{{else}}''{{end}}{{end}}{{template "no name" .}}
 {{template "listed clicks" .}}
 {{if .Leads}}    UNION ALL
 {{end}}{{end}}{{if .Leads}}    SELECT
-        {{if or .Counted (not .Clicks)}}'lead' AS what, received_at AS at, person AS who, {{if not .Counted}}0 AS visitor, {{end}}quantity, '' AS sale_id, '' AS kind, false AS attributed, false AS first_sale,
-        CAST(NULL, 'Nullable(Decimal(38, 6))') AS net{{range .Read}}, {{.OfLead}} AS {{$.Alias .}}{{end}}{{else}}'lead', received_at, person, 0, quantity, '', '', false, false, NULL{{range .Read}}, {{.OfLead}}{{end}}{{end}}{{template "no name" .}}
+        {{if or .Counted (not .Clicks)}}'lead' AS what, received_at AS at, person AS who, {{if not .Counted}}0 AS visitor, {{end}}quantity, {{template "no sale" .}} AS sale_id, '' AS kind, false AS attributed, false AS first_sale,
+        CAST(NULL, 'Nullable(Decimal(38, 6))') AS net{{range .Read}}, {{.OfLead}} AS {{$.Alias .}}{{end}}{{else}}'lead', received_at, person, 0, quantity, {{template "no sale" .}}, '', false, false, NULL{{range .Read}}, {{.OfLead}}{{end}}{{end}}{{template "no name" .}}
     FROM {{.People}}
     WHERE {{if .View}}workspace = {workspace:String} AND livemode = {livemode:Bool}
         AND {{end}}received_at >= {from:DateTime('UTC')} AND received_at < {to:DateTime('UTC')}
@@ -141,18 +146,24 @@ FROM
                 - toDecimal256(whole, 6) * (upto - own) / nullIf(arraySum(e.product_net), 0), 'Nullable(Decimal(38, 6))')),
                 e.products, arrayCumSum(e.product_net), e.product_net))) AS part
     {{end}}SELECT
-        'entry' AS what, e.occurred_at AS at, e.buyer AS who, {{if not .Counted}}0 AS visitor, {{end}}0 AS quantity, e.sale_id AS sale_id, e.kind AS kind,
+        'entry' AS what, e.occurred_at AS at, e.buyer AS who, {{if not .Counted}}0 AS visitor, {{end}}0 AS quantity, {{if not .Numbers}}e.sale_id{{else}}if({{with .FirstSales.PaidText}}e.sale IN ({{.}})
+        OR {{end}}e.sale IN
+        (
+            -- A sale that has several payments counts once. As first_sale: as the lists were computed, and what has changed since.
+            SELECT arrayJoin(groupArrayArray(several))
+            {{template "lists" .FirstSales}}, e.sale, 0){{end}} AS sale_id, e.kind AS kind,
         e.match_rule NOT IN ('', 'none') AS attributed,
-        {{with .FirstSales}}({{with .GainedText}}sipHash64(e.sale_id) IN ({{.}})
-        OR {{end}}sipHash64(e.sale_id) IN
+        {{with .FirstSales}}({{with .GainedText}}e.sale IN ({{.}})
+        OR {{end}}e.sale IN
         (
             -- As they were computed; what has changed since stands beside. Not all of these lists may be here: newer ones
-            -- came, they were deleted, or this is another replica.
-            SELECT arrayJoin(groupArrayArray({{with .LostText}}arrayFilter((sale, buyer) -> buyer NOT IN ({{.}}), sales, buyers){{else}}sales{{end}})) AS sale
-            FROM first_sales
-            WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND computed_at = fromUnixTimestamp64Milli({{.ComputedAt}}, 'UTC')
-            HAVING NOT throwIf(uniqExact(slice) != 16, 'the lists of first sales are gone')
-        )) AS first_sale,{{else}}e.sale_id IN
+            -- came, they were deleted, or this is another replica.{{if $.Payments}}
+            -- A sale that has one payment, which is of another time, is not looked for.{{end}}
+            SELECT arrayJoin(groupArrayArray({{if or $.Payments .Lost}}arrayFilter(
+                (sale{{if .Lost}}, buyer{{end}}{{if $.Payments}}, paid, severally{{end}}) -> {{with .LostText}}buyer NOT IN ({{.}}){{end}}{{if and .Lost $.Payments}}
+                    AND {{end}}{{if $.Payments}}(severally OR paid >= {from:DateTime('UTC')} AND paid < {to:DateTime('UTC')}){{end}},
+                sales{{if .Lost}}, buyers{{end}}{{if $.Payments}}, paid_at, parted{{end}}){{else}}sales{{end}})) AS sale
+            {{template "lists" .}}) AS first_sale,{{else}}e.sale_id IN
         (
             -- The buyer's earliest payment, of two at the same time that of the least sale_id. As one text, because the
             -- engine compares texts in half the time of pairs.
@@ -178,7 +189,7 @@ FROM
     FROM
     (
         SELECT
-            occurred_at, sale_id, kind, match_rule, net_usd{{if .Rates}}, day, currency, amount, tax, {currency:String} AS reporting{{end}}{{range .Read}}, {{.Column}}{{end}},
+            occurred_at, sale_id, {{if .FirstSales}}sale, {{end}}kind, match_rule, net_usd{{if .Rates}}, day, currency, amount, tax, {currency:String} AS reporting{{end}}{{range .Read}}, {{.Column}}{{end}},
             multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id) AS buyer
         FROM revenue FINAL
         WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND status = 'booked' AND amount != 0

@@ -468,3 +468,7 @@ ALTER TABLE earning_rules ON CLUSTER `main` MODIFY SETTING fsync_after_insert = 
 ALTER TABLE earning_months ON CLUSTER `main` MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1
 ALTER TABLE earning_lines ON CLUSTER `main` MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1
 ALTER TABLE spend ON CLUSTER `main` MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1
+-- 0137_hashes_of_sales.sql
+ALTER TABLE revenue
+ALTER TABLE revenue MATERIALIZE COLUMN sale
+ALTER TABLE first_sales

@@ -428,3 +428,7 @@ ALTER TABLE earning_rules MODIFY SETTING fsync_after_insert = 1, fsync_part_dire
 ALTER TABLE earning_months MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1
 ALTER TABLE earning_lines MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1
 ALTER TABLE spend MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1
+-- 0137_hashes_of_sales.sql
+ALTER TABLE revenue
+ALTER TABLE revenue MATERIALIZE COLUMN sale
+ALTER TABLE first_sales
