@@ -58,7 +58,7 @@ type runCommand struct {
 // last one.
 const (
 	maxPayments      = 2_000
-	paymentsAtOnce   = 2        // batches of a backlog
+	paymentsAtOnce   = 3        // batches of a backlog
 	maxPaymentsBytes = 16 << 20 // at least 14 of the largest webhooks
 	maxClicks        = 90_000   // a backlog comes in batches of some 60,000
 	maxClicksBytes   = 32 << 20

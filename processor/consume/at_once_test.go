@@ -27,7 +27,8 @@ func TestBatchesAtOnce(t *testing.T) {
 	for _, test := range []struct {
 		records, most int
 		want          []int // sizes of the batches
-	}{{1, 10, []int{1}}, {10, 10, []int{10}}, {11, 10, []int{5, 6}}, {20, 10, []int{10, 10}}, {20, 0, []int{20}}} {
+	}{{1, 10, []int{1}}, {10, 10, []int{10}}, {11, 10, []int{5, 6}}, {20, 10, []int{10, 10}},
+		{22, 10, []int{6, 8, 8}}, {30, 10, []int{10, 10, 10}}, {20, 0, []int{20}}} {
 		var (
 			mu      sync.Mutex
 			sizes   []int
@@ -36,7 +37,7 @@ func TestBatchesAtOnce(t *testing.T) {
 		)
 		begun.Add(len(test.want))
 		c := &Consumer{
-			MaxRecords: test.most, AtOnce: 2, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
+			MaxRecords: test.most, AtOnce: 3, Log: slog.New(slog.DiscardHandler), Metrics: NewMetrics(prometheus.NewRegistry()),
 			Handle: func(ctx context.Context, records []*kgo.Record, _ DeadLetter) error {
 				begun.Done()
 				all := make(chan struct{})

@@ -281,8 +281,15 @@ func (c *Consumer) finish(ctx context.Context, records []*kgo.Record) error {
 
 // handle handles polled records, and returns when all of them are stored. More than MaxRecords are
 // as many batches, of one size, at the same time: while one batch waits for ClickHouse another is
-// computed, and one query finds the clicks of both (recompute.Together). That two batches may know
-// of one sale does no harm: they are handled as by two processors (recompute.Recomputer).
+// computed, and one query finds the clicks of all (recompute.Together).
+//
+// That several batches may know of one sale does no harm: they are handled as by as many processors
+// (recompute.Recomputer). Walk through it with three: A stores the session, B that its customer has
+// an id of the merchant's, C that this id came by a click. A and B look up before C has stored, find
+// no way from the session to the click, and book the sale without a credit. C looks up after it has
+// stored. If A and B had stored by then, C finds the session by the customer, and books it with its
+// click. If B had not, B comes last, and finds both. Whoever stored last finds everything, and its
+// row has the greatest version, in whichever order the rows are inserted.
 func (c *Consumer) handle(ctx context.Context, records []*kgo.Record) error {
 	batches := 1
 	if c.MaxRecords > 0 {

@@ -10,7 +10,7 @@ import (
 
 // Together lets batches that are handled at the same time look up their clicks by one query. The
 // clicks of a full batch are in nearly all granules of a million: the query of one batch reads all
-// of them, and that of two reads the same.
+// of them, and that of all together reads no more.
 //
 // The query comes when all of them have asked or ended. So it comes after whatever each stored
 // before it asked, and finds what a query of its own would have found (Recomputer).

@@ -100,7 +100,7 @@ func (r *run) process(ctx context.Context, p *processor) {
 	clicks := &consume.Clicks{Store: store, Recomputer: recomputer}
 	consumer := func(name string, topics []string, handle consume.Handler) *consume.Consumer {
 		l := &consume.Consumer{
-			Name: name, Topics: topics, MaxRecords: 20, AtOnce: 2, MaxBytes: 1 << 20,
+			Name: name, Topics: topics, MaxRecords: 20, AtOnce: 3, MaxBytes: 1 << 20,
 			Handle: r.counted(p, r.broken.handler(p, handle)), Seeds: []string{"localhost:9092", "localhost:9093"},
 			Rewind: r.rewind, SettledUntil: r.broken.settledUntil(recomputer, servers), Deadline: 5 * time.Second,
 			Log: log, Metrics: metrics,
