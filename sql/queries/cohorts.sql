@@ -46,8 +46,7 @@ FROM
                     'medium', toString(utm_medium), 'campaign', toString(utm_campaign), 'channel', toString(channel),
                     'country', toString(country), 'device', toString(device)) AS names
             SELECT
-                multiIf(external_customer_id != '', external_customer_id, customer_id != '', customer_id, sale_id) AS buyer,
-                kind, occurred_at, sale_id, object_id, e.net_usd AS entry_usd,
+                buyer, kind, occurred_at, sale_id, object_id, e.net_usd AS entry_usd,
                 multiIf(
                     {dimension:String} = 'affiliate', affiliate_id,
                     {dimension:String} = 'channel', toString(channel),
@@ -60,7 +59,14 @@ FROM
                     arrayAll((d, given) -> has(given, names[d]), mapKeys({only:Map(String, Array(String))}), mapValues({only:Map(String, Array(String))}))
                     AND NOT arrayExists((d, given) -> has(given, names[d]), mapKeys({without:Map(String, Array(String))}), mapValues({without:Map(String, Array(String))}))) AS fits
             FROM revenue AS e FINAL
-            WHERE e.workspace = {workspace:String} AND e.livemode = {livemode:Bool} AND e.status = 'booked' AND e.amount != 0
+            WHERE e.workspace = {workspace:String} AND e.livemode = {livemode:Bool} AND e.status = 'booked' AND e.amount != 0 AND identity(buyer) IN
+            (
+                -- Who paid in this time: nobody else was won in it. Read without FINAL, so any version counts. identity: the index cannot help.
+                SELECT buyer
+                FROM revenue
+                WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND kind = 'payment'
+                    AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')})
+            )
         )
     )
     WHERE won_so AND (SELECT throwIf(

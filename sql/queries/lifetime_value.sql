@@ -19,32 +19,58 @@ SELECT
     countIf(net IS NULL) AS without_rate
 FROM
 (
-    WITH
-        -- Read only where a filter is given: the if below is decided before.
-        map('program', program_id, 'affiliate', affiliate_id, 'link', link_id, 'source', utm_source, 'campaign', utm_campaign,
-            'channel', toString(channel), 'country', toString(country)) AS names
     SELECT
         min(sold_at) AS first_sold_at,
-        argMin(multiIf(
-            {dimension:String} = 'program', program_id,
-            {dimension:String} = 'affiliate', affiliate_id,
-            {dimension:String} = 'link', link_id,
-            {dimension:String} = 'source', utm_source,
-            {dimension:String} = 'campaign', utm_campaign,
-            {dimension:String} = 'channel', toString(channel),
-            {dimension:String} = 'country', toString(country),
-            (SELECT throwIf({dimension:String} NOT IN ('program', 'affiliate', 'link', 'source', 'campaign', 'channel', 'country'), 'dimension is one of program, affiliate, link, source, campaign, channel, country'))::String
-        ), (sold_at, sale_id)) AS name,
-        argMin(
-            if(empty({only:Map(String, Array(String))}) AND empty({without:Map(String, Array(String))}), true,
-                arrayAll((d, given) -> has(given, names[d]), mapKeys({only:Map(String, Array(String))}), mapValues({only:Map(String, Array(String))}))
-                AND NOT arrayExists((d, given) -> has(given, names[d]), mapKeys({without:Map(String, Array(String))}), mapValues({without:Map(String, Array(String))}))),
-            (sold_at, sale_id)) AS fits,
+        argMin(s.name, place) AS name,
+        argMin(s.fits, place) AS fits,
         count() AS orders,
         if(count() = count(s.net_usd), sum(s.net_usd), NULL) AS net
-    FROM sales AS s
-    WHERE workspace = {workspace:String} AND livemode = {livemode:Bool}
-    GROUP BY if(buyer = '', sale_id, buyer)
+    FROM
+    (
+        WITH
+            -- Read only where a filter is given: the if below is decided before.
+            map('program', toString(program_id), 'affiliate', affiliate_id, 'link', link_id, 'source', toString(utm_source),
+                'campaign', toString(utm_campaign), 'channel', toString(channel), 'country', toString(country)) AS names,
+            -- A sale is its first payment's. One text is compared in less time than a pair.
+            concat(toString(toUnixTimestamp64Milli(occurred_at) + 100000000000000), object_id) AS payment
+        SELECT
+            minIf(occurred_at, kind = 'payment') AS sold_at,
+            concat(toString(toUnixTimestamp64Milli(sold_at) + 100000000000000), sale_id) AS place,
+            argMinIf(buyer, payment, kind = 'payment') AS who,
+            argMinIf(multiIf(
+                {dimension:String} = 'program', toString(program_id),
+                {dimension:String} = 'affiliate', affiliate_id,
+                {dimension:String} = 'link', link_id,
+                {dimension:String} = 'source', toString(utm_source),
+                {dimension:String} = 'campaign', toString(utm_campaign),
+                {dimension:String} = 'channel', toString(channel),
+                {dimension:String} = 'country', toString(country),
+                (SELECT throwIf({dimension:String} NOT IN ('program', 'affiliate', 'link', 'source', 'campaign', 'channel', 'country'), 'dimension is one of program, affiliate, link, source, campaign, channel, country'))::String
+            ), payment, kind = 'payment') AS name,
+            argMinIf(
+                if(empty({only:Map(String, Array(String))}) AND empty({without:Map(String, Array(String))}), true,
+                    arrayAll((d, given) -> has(given, names[d]), mapKeys({only:Map(String, Array(String))}), mapValues({only:Map(String, Array(String))}))
+                    AND NOT arrayExists((d, given) -> has(given, names[d]), mapKeys({without:Map(String, Array(String))}), mapValues({without:Map(String, Array(String))}))),
+                payment, kind = 'payment') AS fits,
+            if(count() = count(e.net_usd), sum(e.net_usd), NULL) AS net_usd
+        FROM revenue AS e FINAL
+        WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND status = 'booked' AND amount != 0 AND identity(sale_id) IN
+            (
+                SELECT sale_id
+                FROM revenue
+                WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND kind = 'payment' AND identity(buyer) IN
+                (
+                    -- Who paid in this time: nobody else was won in it. Read without FINAL, so any version counts. identity: the index cannot help.
+                    SELECT buyer
+                    FROM revenue
+                    WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND kind = 'payment'
+                        AND day >= toDate({from:DateTime('UTC')}) AND day <= toDate({to:DateTime('UTC')})
+                )
+            )
+        GROUP BY sale_id
+        HAVING countIf(kind = 'payment') > 0
+    ) AS s
+    GROUP BY who
 )
 WHERE fits AND (SELECT throwIf(
         NOT hasAll(['program', 'affiliate', 'link', 'source', 'campaign', 'channel', 'country'], arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))}))),
