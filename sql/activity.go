@@ -70,7 +70,6 @@ type activity struct {
 	Named         string      // the dimension that names the rows; empty: none
 	Read          []dimension // those that name rows or filter them
 	Only, Without []string    // the dimensions that filter
-	Checked       bool        // there may be a filter by a dimension that does not exist
 	People, Rates string      // what to read; Rates is empty in USD
 }
 
@@ -85,7 +84,7 @@ func (a activity) UnitOf(column string) string {
 
 // Flat reports whether nothing is left to decide of the rows, so that they need no SELECT around
 // them: planning one takes a millisecond or two.
-func (a activity) Flat() bool { return !a.View && !a.Counted && !a.Checked }
+func (a activity) Flat() bool { return !a.View && !a.Counted && len(a.Filters()) == 0 }
 
 // Alias returns what a column is called by which the rows are told apart.
 func (a activity) Alias(d dimension) string {
@@ -97,6 +96,25 @@ func (a activity) Alias(d dimension) string {
 
 // startOfUnit is how a question counts by units of time. It says itself where they begin.
 const startOfUnit = "start_of_unit(at)"
+
+// Filters returns the conditions by which the dimensions filter. Each if on a parameter is decided
+// before reading, so that columns which only other filters need are not read.
+func (a activity) Filters() []string {
+	var conditions []string
+	for _, given := range []struct {
+		parameter, not string
+		dimensions     []string
+	}{{"{only:Map(String, Array(String))}", "", a.Only}, {"{without:Map(String, Array(String))}", "NOT ", a.Without}} {
+		for _, name := range given.dimensions {
+			condition := fmt.Sprintf("%shas(%s['%s'], %s)", given.not, given.parameter, name, name)
+			if a.View {
+				condition = fmt.Sprintf("if(mapContains(%s, '%s'), %s, true)", given.parameter, name, condition)
+			}
+			conditions = append(conditions, condition)
+		}
+	}
+	return conditions
+}
 
 // OfLists returns the dimensions that are read from lists of clicks.
 func (a activity) OfLists() []dimension {
@@ -146,8 +164,7 @@ func activityView() (string, error) {
 		names[i] = d.Name
 	}
 	return activity{View: true, Clicks: true, Leads: true, Entries: true, Read: dimensions, Only: names, Without: names,
-		Checked: true, People: "people",
-		Rates: "reporting_rates(currency = {currency:String}, source = {rates:String})"}.render()
+		People: "people", Rates: "reporting_rates(currency = {currency:String}, source = {rates:String})"}.render()
 }
 
 func (a activity) render() (string, error) { return render("activity.sql", a) }
@@ -288,27 +305,36 @@ func activityOf(given, values map[string]string) (activity, bool) {
 	}
 	a := activity{Named: value("dimension")}
 	known := a.Named == ""
+	var ok, ok2 bool
+	a.Only, ok = filterDimensions(value("only"))
+	a.Without, ok2 = filterDimensions(value("without"))
 	for _, d := range dimensions {
-		// Found in a value, too, it is one more column to read, and filters nothing.
-		filter := "'" + d.Name + "':["
-		only, without := strings.Contains(value("only"), filter), strings.Contains(value("without"), filter)
-		if only {
-			a.Only = append(a.Only, d.Name)
-		}
-		if without {
-			a.Without = append(a.Without, d.Name)
-		}
-		if named := d.Name == a.Named; named || only || without {
+		if named := d.Name == a.Named; named || slices.Contains(a.Only, d.Name) || slices.Contains(a.Without, d.Name) {
 			a.Read, known = append(a.Read, d), known || named
 		}
 	}
-	a.Checked = slices.ContainsFunc([]string{value("only"), value("without")},
-		func(filter string) bool { return filter != "" && filter != "{}" })
 	a.People = peopleWith(a.Read)
 	if value("currency") != "usd" {
 		a.Rates = strings.ReplaceAll(viewText("reporting_rates"), "{source:", "{rates:")
 	}
-	return a, known && given["stored"] == "true"
+	return a, known && ok && ok2 && given["stored"] == "true"
+}
+
+// filterOf is one dimension of a filter, with its names, as the dashboard writes it.
+var filterOf = regexp.MustCompile(`^'(\w+)':\[(?:'(?:[^'\\]|\\[\s\S])*',?)*\](?:,|$)`)
+
+// filterDimensions returns the dimensions of a filter, and reports whether it has no others, as one that
+// does not exist, which the view refuses.
+func filterDimensions(filter string) (names []string, ok bool) {
+	rest := strings.TrimSuffix(strings.TrimPrefix(filter, "{"), "}")
+	for rest != "" {
+		m := filterOf.FindStringSubmatch(rest)
+		if m == nil || !slices.ContainsFunc(dimensions, func(d dimension) bool { return d.Name == m[1] }) {
+			return nil, false
+		}
+		names, rest = append(names, m[1]), rest[len(m[0]):]
+	}
+	return names, true
 }
 
 // creditOfPerson is a column of people that is of a person's first report.

@@ -9,19 +9,16 @@ view is a new migration with this text (TestActivityView). */ -}}
             CAST(roundBankers(toDecimal256(e.net_usd, 24) / nullIf(r.usd, 0), 6), 'Nullable(Decimal(38, 6))')
         ){{else}}CAST(e.net_usd, 'Nullable(Decimal(38, 6))'){{end}}{{end -}}
 {{define "no name"}}{{if and .Flat (not .Named)}}, '' AS name{{end}}{{end -}}
-{{define "filters"}}{{- if .Checked}}
+{{define "filters"}}{{- if .View}}
 WHERE NOT throwIf(
-        {{if .View}}{dimension:String} NOT IN ('', 'program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device', 'product')
-            OR {{end}}notEmpty(arrayFilter(
+        {dimension:String} NOT IN ('', 'program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device', 'product')
+            OR notEmpty(arrayFilter(
                 given -> given NOT IN ('program', 'affiliate', 'link', 'source', 'medium', 'campaign', 'channel', 'country', 'device', 'product'),
                 arrayConcat(mapKeys({only:Map(String, Array(String))}), mapKeys({without:Map(String, Array(String))})))),
         'a dimension is one of program, affiliate, link, source, medium, campaign, channel, country, device, product')
-    {{- if .View}}
     -- Each if is decided before reading, so that columns which only other filters need are not read.{{end}}
-    {{- range .Only}}
-    AND if(mapContains({only:Map(String, Array(String))}, '{{.}}'), has({only:Map(String, Array(String))}['{{.}}'], {{.}}), true){{end}}
-    {{- range .Without}}
-    AND if(mapContains({without:Map(String, Array(String))}, '{{.}}'), NOT has({without:Map(String, Array(String))}['{{.}}'], {{.}}), true){{end}}{{end}}{{end -}}
+    {{- range $i, $condition := .Filters}}
+{{if or $i $.View}}    AND{{else}}WHERE{{end}} {{$condition}}{{end}}{{end -}}
 {{define "looked up"}}    {{if .View}}if({stored:Bool},
         {{end}}(
             -- Which days are read from clicks, and which ids these and the days before have: FINAL reads from every part that may have
