@@ -97,6 +97,18 @@ func (a activity) Alias(d dimension) string {
 // startOfUnit is how a question counts by units of time. It says itself where they begin.
 const startOfUnit = "start_of_unit(at)"
 
+// ifHour is how a question says where a unit of time begins, and where an hour does.
+var ifHour = regexp.MustCompile(`if\(\{unit:String\} != 'hour', (.+),\n((?:.+\n)+?) *\) AS start_of_unit`)
+
+// withUnit returns the text of a question with what the unit that is asked for needs.
+func withUnit(text string, values map[string]string) string {
+	which := "$1"
+	if values["unit"] == "hour" {
+		which = "$2"
+	}
+	return ifHour.ReplaceAllString(text, which+" AS start_of_unit")
+}
+
 // Filters returns the conditions by which the dimensions filter. Each if on a parameter is decided
 // before reading, so that columns which only other filters need are not read.
 func (a activity) Filters() []string {
@@ -212,6 +224,7 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 	if values["visitors"] == "false" {
 		q.Text = notCounted.Replace(q.Text)
 	}
+	q.Text = withUnit(q.Text, values)
 	if part != Whole {
 		q.Text = q.partText(part, of.Large)
 		if part == Others && !of.Large && within(values, oneThreadUntil) {

@@ -134,6 +134,8 @@ func TestStatement(t *testing.T) {
 			[]string{view, "click_days", "leads_attributed"}},
 		{"what leads have", "breakdown", values(), []string{"argMin(l.affiliate_id"}, []string{view, "argMin(l.link_id"}},
 		{"never filtered", "return_on_spend", values("dimension", "channel"), []string{"of_channel"}, []string{view, filter}},
+		{"by day", "trend", values("unit", "day"), []string{"dateTrunc("}, []string{view, "% 3600"}},
+		{"by hour", "trend", values("unit", "hour"), []string{"% 3600"}, []string{view, "dateTrunc("}},
 		{"from single clicks", "live_events", values(), []string{view}, nil},
 		{"what a question names of the rollup", "totals", values(),
 			[]string{"clicks, page_views, visitors\n", "first_page_view"}, []string{rollup, "clicks_at", "utm_source", "names"}},

@@ -80,14 +80,24 @@ func (q Question) partText(of Part, large bool) string {
 			columns = append(columns, strings.TrimSuffix(line, ","))
 		}
 	}
-	return "SELECT\n" + strings.Join(columns, ",\n") + "\n" + m[3] + m[5]
+	from := m[3]
+	if of == Clicks {
+		from = allUnits.ReplaceAllString(from, "SELECT start_of_unit(at) AS start,")
+	}
+	return "SELECT\n" + strings.Join(columns, ",\n") + "\n" + from + m[5]
 }
+
+// allUnits is how a question has a row for each unit of time, also for one in which nothing happened.
+// One part with them is enough.
+var allUnits = regexp.MustCompile(
+	`(?s)SELECT start, '' AS what, .*?\n        UNION ALL\n        SELECT start_of_unit\(at\),`)
 
 // Join returns the statement that answers the question with these values, given what its parts
 // answered as TabSeparatedWithNamesAndTypes. Where one of them has no row of a key, its figures are 0.
 // The rows are part of the text: for a table function readers would need a right that they do not
 // have. Those which the question's limit leaves out are only counted.
 func (q Question) Join(values map[string]string, clicks, others string) (string, error) {
+	q.Text = withUnit(q.Text, values)
 	begin, end, rows, err := q.join(clicks, others)
 	if err != nil {
 		return "", fmt.Errorf("join the parts of %s: %w", q.Name, err)

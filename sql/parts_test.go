@@ -38,6 +38,9 @@ func TestParts(t *testing.T) {
 					t.Fatal(err)
 				}
 				text = strings.ReplaceAll(text, "FROM people", "FROM leads_attributed")
+				if got := strings.Contains(text, "AS start\n        )"); got != (name == "trend" && part == sql.Others) {
+					t.Errorf("part %d of %s, large %t, has all units: %t", part, name, large, got)
+				}
 				for _, table := range []string{"clicks_by_day", "click_days", "revenue", "leads_attributed"} {
 					want := slices.Contains(reads, table) && strings.Contains(whole, "FROM "+table)
 					if got := strings.Contains(text, "FROM "+table); got != want {
