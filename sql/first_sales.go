@@ -65,7 +65,8 @@ const firstSales = `
         FROM
         (
             SELECT
-                buyer, min(concat(toString(toUnixTimestamp64Milli(occurred_at) + 100000000000000), sale_id)) AS earliest,
+                buyer,
+                min(concat(toString(toUnixTimestamp64Milli(occurred_at) + 100000000000000), sale_id)) AS earliest,
                 argMin(reinterpretAsUInt64(entry_id),
                     concat(toString(toUnixTimestamp64Milli(occurred_at) + 100000000000000), sale_id)) AS entry
             FROM revenue FINAL
@@ -252,7 +253,8 @@ SELECT concat('listed ', toString(listed_entry), ' ', toString(listed_buyer), ' 
 FROM first_sales
 ARRAY JOIN entries AS listed_entry, buyers AS listed_buyer, paid_at AS listed_at, sales AS listed_sale
 WHERE ` + lists + `
-    AND (listed_entry IN (` + strings.Join(hashes, ", ") + `) OR listed_buyer IN ` + concerned + ` OR listed_sale IN ` + concerned + `)
+    AND (listed_entry IN (` + strings.Join(hashes, ", ") + `) OR listed_buyer IN ` + concerned + `
+        OR listed_sale IN ` + concerned + `)
 SETTINGS optimize_move_to_prewhere_if_final = 0`
 }
 

@@ -36,7 +36,8 @@ type Ledger struct {
 // after a first load, so it is read and never held.
 const dueLists = `WITH computations AS
 (
-    SELECT workspace, livemode, if(min(at) = max(at), min(at), toDateTime64(0, 3, 'UTC')) AS computed, min(known) AS whole
+    SELECT workspace, livemode, if(min(at) = max(at), min(at), toDateTime64(0, 3, 'UTC')) AS computed,
+        min(known) AS whole
     FROM
     (
         SELECT workspace, livemode, slice, max(computed_at) AS at, argMax(complete, computed_at) AS known

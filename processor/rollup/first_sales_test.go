@@ -175,7 +175,7 @@ func (p *payments) same(when string) bool {
 			answers[i] = p.ask(text, values)
 		}
 		if answers[0] != answers[1] {
-			p.t.Fatalf("%s: %s of all payments\n%s\nof the lists, of which %d are lost and %d gained, and %d sales were paid\n%s",
+			p.t.Fatalf("%s: %s of all payments\n%s\nof the lists, with %d lost, %d gained and %d paid\n%s",
 				when, question, answers[0], len(first.Lost), len(first.Gained), len(first.Paid), answers[1])
 		}
 	}
