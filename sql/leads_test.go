@@ -16,19 +16,25 @@ func TestFirstReports(t *testing.T) {
 	dsn, _ := sqltest.Open(t)
 	r := rand.New(rand.NewPCG(5, 3))
 	var rows []string
-	for i := range 400 {
+	for place := range 600 { // every second one is also one of a later version, mostly of another person or time
+		i, version := place, 1
+		if place >= 400 {
+			i, version = 2*(place-400), 2
+		}
 		person := fmt.Sprint("external:", r.IntN(60))
 		if r.IntN(9) == 0 {
 			person = ""
 		}
 		milliseconds := []int{-2_000_000_000_000, -1, 0, 1, 1_000, 4_000_000_000_000}[r.IntN(6)]
 		rows = append(rows, fmt.Sprintf(
-			"('%s', unhex('%02x80%024x%04x'), fromUnixTimestamp64Milli(%d, 'UTC'), %d, %t, %t, '%s', 'country-%d', 1)",
-			[]string{"v", "w"}[r.IntN(2)], r.IntN(256), 0, i, milliseconds, 1+r.IntN(100), r.IntN(4) != 0, r.IntN(3) != 0,
-			person, r.IntN(1000)))
+			"('%s', unhex('%02x80%024x%04x'), fromUnixTimestamp64Milli(%d, 'UTC'), %d, %t, %t, '%s', 'country-%d', %d)",
+			[]string{"v", "w"}[i%7%2], i*37%256, 0, i, milliseconds, 1+r.IntN(100), r.IntN(4) != 0, r.IntN(3) != 0,
+			person, r.IntN(1000), version))
 	}
-	ask(t, dsn, "INSERT INTO leads_attributed (workspace, lead_id, occurred_at, quantity, livemode, vouched, person, "+
-		"country, version) VALUES "+strings.Join(rows, ", "), nil)
+	for _, rows := range [][]string{rows[:400], rows[400:]} {
+		ask(t, dsn, "INSERT INTO leads_attributed (workspace, lead_id, occurred_at, quantity, livemode, vouched, person, "+
+			"country, version) VALUES "+strings.Join(rows, ", "), nil)
+	}
 	const first = ", min((occurred_at, lead_id, country)) AS told, max(quantity) AS most " +
 		"FROM leads_attributed FINAL WHERE "
 	for _, c := range []struct{ view, want string }{
