@@ -207,7 +207,9 @@ type Known struct {
 }
 
 // NeedsFirstSales reports whether the statement is another one where FirstSales is known.
-func (q Question) NeedsFirstSales() bool { return activityCall.MatchString(q.Text) }
+func (q Question) NeedsFirstSales() bool {
+	return activityCall.MatchString(q.Text) || q.asksOfBuyers()
+}
 
 // Statement returns the text that asks the question with these values, which are as param_… takes
 // them. It answers what Text answers in less time: ClickHouse analyses a view twice, and plans each
@@ -233,6 +235,9 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 	}
 	if of.Large {
 		q.Text = uniqueText.ReplaceAllString(q.Text, "uniqExactIf(reinterpretAsUInt128(sipHash128($1)),")
+	}
+	if q.asksOfBuyers() {
+		return q.ofBuyers(values, of), nil
 	}
 	call := activityCall.FindStringSubmatchIndex(q.Text)
 	if call == nil {

@@ -60,41 +60,77 @@ func TestBuyersAgree(t *testing.T) {
 			ask(t, dsn, "TRUNCATE TABLE payments_written", nil)
 		}
 		for _, name := range []string{"lifetime_value", "time_to_purchase", "cohorts"} {
-			q := question(t, name)
-			values := l.values(r, q)
-			var known sql.Known
-			if known.Large = round > 0; known.Large {
-				first, ok, err := lookUpFirstSales(t, dsn, values)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if ok {
-					known.FirstSales = &first
-					lists++
-				}
-			}
-			statement, err := q.Statement(values, known)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := map[string]func(map[string]string) map[string]string{"lifetime_value": l.lifetimeValue,
-				"time_to_purchase": l.timeToPurchase, "cohorts": l.cohorts}[name](values)
-			rows += len(want)
-			for _, text := range []string{q.Text, statement} {
-				got := make(map[string]string)
-				for line := range strings.Lines(ask(t, dsn, text+"\nFORMAT TSV", values)) {
-					key, figures := figuresOf(name, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
-					got[key] = figures
-				}
-				if !maps.Equal(got, want) {
-					t.Errorf("round %d, lists %t: %s of %v:\n%s", round, known.FirstSales != nil, name, values,
-						difference(got, want))
-				}
-			}
+			compared, listed := l.compare(t, dsn, question(t, name), l.values(r, question(t, name)), round > 0)
+			rows, lists = rows+compared, lists+listed
 		}
 	}
 	if rows < 200 || lists < 12 {
 		t.Errorf("%d rows and %d answers by lists are compared: too few", rows, lists)
+	}
+}
+
+// compare asks a question in both ways, and counts by hand. It returns how many rows it has, and 1 if
+// lists told first sales.
+func (l *buyersLedger) compare(t *testing.T, dsn string, q sql.Question, values map[string]string, large bool,
+) (rows, lists int) {
+	t.Helper()
+	known := sql.Known{Large: large}
+	if large {
+		first, ok, err := lookUpFirstSales(t, dsn, values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok {
+			known.FirstSales, lists = &first, 1
+		}
+	}
+	statement, err := q.Statement(values, known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]func(map[string]string) map[string]string{"lifetime_value": l.lifetimeValue,
+		"time_to_purchase": l.timeToPurchase, "cohorts": l.cohorts}[q.Name](values)
+	for _, text := range []string{q.Text, statement} {
+		got := make(map[string]string)
+		for line := range strings.Lines(ask(t, dsn, text+"\nFORMAT TSV", values)) {
+			key, figures := figuresOf(q.Name, strings.Split(strings.TrimSuffix(line, "\n"), "\t"))
+			got[key] = figures
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%s by lists: %t, of %v:\n%s", q.Name, lists > 0, values, difference(got, want))
+		}
+	}
+	return len(want), lists
+}
+
+// A sale of before the time is another buyer's since somebody was found to have paid it first. Whoever
+// had it was won by the next sale, in the time, though the lists have the earlier payment.
+func TestBuyerWhoseFirstSaleIsAnothers(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	store, err := clickhousestore.Open(dsn, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	pay := func(object, sale, buyer string, month time.Month) entry {
+		return entry{kind: "payment", object: object, sale: sale, external: buyer, names: map[string]string{},
+			at: time.Date(2025, month, 10, 0, 0, 0, 0, time.UTC), usd: &decimal.Decimal{}, booked: true}
+	}
+	l := &buyersLedger{entries: []entry{pay("pi_2", "in_1", "bob", 2), pay("pi_3", "in_2", "bob", 3)}}
+	l.insert(t, dsn, 0, 2)
+	ledger := rollup.Ledger{Workspace: "buyers", Livemode: true}
+	if err := rollup.ComputeFirstSales(t.Context(), store, ledger); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, dsn, "TRUNCATE TABLE payments_written", nil)
+	l.entries = append(l.entries, pay("pi_1", "in_1", "ann", 1))
+	l.insert(t, dsn, 2, 3)
+	q := question(t, "lifetime_value")
+	values := parameters(q)
+	maps.Copy(values, map[string]string{"workspace": "buyers", "livemode": "true", "from": "2025-03-01 00:00:00",
+		"to": "2025-04-01 00:00:00"})
+	if rows, lists := l.compare(t, dsn, q, values, true); rows != 1 || lists != 1 {
+		t.Errorf("%d rows, lists %d; want bob's by lists", rows, lists)
 	}
 }
 
@@ -171,16 +207,22 @@ func (l *buyersLedger) write(t *testing.T, dsn string, r *rand.Rand, sales int) 
 			l.entries = append(l.entries, back)
 		}
 	}
-	var rows []string
-	for i := known; i < len(l.entries); i++ {
-		if r.IntN(4) == 0 { // it was another buyer's before
-			rows = append(rows, l.row(i, 1))
+	l.insert(t, dsn, known, len(l.entries))
+}
+
+// insert writes these entries; each second one was another buyer's before, in rows that nobody merges.
+func (l *buyersLedger) insert(t *testing.T, dsn string, from, to int) {
+	for version := 1; version <= 2; version++ {
+		var rows []string
+		for i := from; i < to; i++ {
+			if version == 2 || i%2 == 1 {
+				rows = append(rows, l.row(i, version))
+			}
 		}
-		rows = append(rows, l.row(i, 2))
+		ask(t, dsn, "INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, "+
+			"customer_id, external_customer_id, currency, amount, net_usd, clicked_at, status, version"+
+			columnsOf(dimensions)+") VALUES "+strings.Join(rows, ","), nil)
 	}
-	ask(t, dsn, "INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, customer_id, "+
-		"external_customer_id, currency, amount, net_usd, clicked_at, status, version"+columnsOf(dimensions)+") VALUES "+
-		strings.Join(rows, ","), nil)
 }
 
 // name makes the entry one of few buyers', or a guest's.
@@ -211,9 +253,9 @@ func (l *buyersLedger) row(i, version int) string {
 	if e.booked {
 		status = "booked"
 	}
-	row := fmt.Sprintf("'buyers', '%06d', true, toDate(%[2]s), '%[3]s', '%[4]s', '%[5]s', %[2]s, '%[6]s', '%[7]s', 'usd', 100, "+
-		"%[8]s, %[9]s, '%[10]s', %[11]d", i, quoted(e.at.Format(clock)), e.kind, e.object, e.sale, e.customer, e.external, net,
-		clicked, status, version)
+	row := fmt.Sprintf("'buyers', '%06d', true, toDate(%[2]s), '%[3]s', '%[4]s', '%[5]s', %[2]s, '%[6]s', '%[7]s', "+
+		"'usd', 100, %[8]s, %[9]s, '%[10]s', %[11]d", i, quoted(e.at.Format(clock)), e.kind, e.object, e.sale, e.customer,
+		e.external, net, clicked, status, version)
 	for _, d := range dimensions {
 		row += ", " + quoted(e.names[d])
 	}

@@ -19,6 +19,7 @@ type FirstSales struct {
 	Lost       []uint64 // buyers whose listed sale is no longer their first
 	Gained     []uint64 // sipHash64 of the sales that became a first one, or are one and got a payment
 	Paid       []uint64 // sipHash64 of all sales that got a payment: they may have several now
+	written    changes  // payments
 }
 
 // FirstSalesCount is the condition on a payment in revenue that counts for first sales.
@@ -38,18 +39,26 @@ const FirstSalesLag = `(
 // buyer, so that none is left of an earlier one. Where the server lags it stores none: lists may lack
 // what was written in the five minutes before, which questions add, and no more.
 const ComputeFirstSales = `INSERT INTO first_sales
-    (workspace, livemode, slice, buyers, sales, parted, paid_at, entries, several, complete, computed_at)
+    (workspace, livemode, slice, buyers, sales, parted, paid_at, entries, shared, several, complete, computed_at)
 SELECT
     {workspace:String}, {livemode:Bool}, slice, groupArrayIf(buyer, what = 'first'), groupArrayIf(sale, what = 'first'),
     groupArrayIf(parted, what = 'first'), groupArrayIf(paid, what = 'first'), groupArrayIf(entry, what = 'first'),
-    groupArrayIf(sale, what = 'several'), min(unlike), {computed_at:DateTime64(3, 'UTC')}
+    groupArrayIf(buyer, what = 'shared'), groupArrayIf(sale, what = 'several'), min(unlike),
+    {computed_at:DateTime64(3, 'UTC')}
 FROM
 (
-    SELECT 'first' AS what, slice, buyer, sale, paid, entry, sale IN (SELECT sale FROM (` + severalPayments + `)) AS parted,
-        true AS unlike
+    SELECT
+        'first' AS what, slice, buyer, sale, paid, entry,
+        sale IN (SELECT sale FROM (` + severalPayments + `)) AS parted, true AS unlike
     FROM (` + firstSales + `)
     UNION ALL
-    SELECT 'several', toUInt8(sale % 16), 0, sale, toDateTime64(0, 3, 'UTC'), 0, true, unlike FROM (` + severalPayments + `)
+    SELECT 'several', toUInt8(sale % 16), 0, sale, toDateTime64(0, 3, 'UTC'), 0, true, unlike
+    FROM (` + severalPayments + `)
+    UNION ALL
+    SELECT DISTINCT 'shared', toUInt8(buyer % 16), buyer, 0, toDateTime64(0, 3, 'UTC'), 0, true, true
+    FROM revenue FINAL
+    WHERE ` + ofWorkspace + ` AND ` + FirstSalesCount + `
+        AND sale IN (SELECT sale FROM (` + severalPayments + `) WHERE shared)
     UNION ALL
     SELECT 'none', toUInt8(number), 0, 0, toDateTime64(0, 3, 'UTC'), 0, false, true FROM numbers(16)
 )
@@ -74,11 +83,13 @@ const firstSales = `
             GROUP BY buyer
         )`
 
-// severalPayments selects the hashes of sales that have several payments, and whether these are of one
-// sale. Two that have the same hash are told apart by another one. Zero stands for a sale that has one
-// payment (activity), so it counts as unlike no other.
+// severalPayments selects the hashes of sales that have several payments, whether these are of one
+// sale, and whether they are of several buyers. Two sales that have the same hash are told apart by
+// another one. Zero stands for a sale that has one payment (activity), so it counts as unlike no other.
 const severalPayments = `
-        SELECT sale, min(cityHash64(sale_id)) = max(cityHash64(sale_id)) AND sale != 0 AS unlike
+        SELECT
+            sale, min(cityHash64(sale_id)) = max(cityHash64(sale_id)) AND sale != 0 AS unlike,
+            min(buyer) != max(buyer) AS shared
         FROM revenue FINAL
         WHERE ` + ofWorkspace + ` AND ` + FirstSalesCount + `
         GROUP BY sale
@@ -162,7 +173,8 @@ func LookUpFirstSales(ask func(statement string) (rows []string, err error)) (f 
 	if err != nil || !ok || len(changed) == 0 {
 		return f, ok && err == nil, err
 	}
-	if rows, err = ask(f.written(changed)); err != nil {
+	f.written = changed
+	if rows, err = ask(f.readWritten()); err != nil {
 		return FirstSales{}, false, err
 	}
 	var payments, listed []firstPayment
@@ -182,7 +194,7 @@ func LookUpFirstSales(ask func(statement string) (rows []string, err error)) (f 
 		}
 	}
 	written := make(map[uint64]bool)
-	for _, c := range changed {
+	for _, c := range f.written {
 		written[c.hash()] = true
 	}
 	return f, ok && f.add(written, payments, listed), nil
@@ -194,13 +206,16 @@ type change struct {
 	day   string
 }
 
+// changes are all of them, each once for each day that it had.
+type changes []change
+
 // hash is how first_sales names the entry.
 func (c change) hash() uint64 { return binary.LittleEndian.Uint64(c.entry[:8]) }
 
 var errFirstSales = errors.New("look up first sales: an answer is not what was asked for")
 
 // readLists reads the row of listsOfFirstSales.
-func readLists(rows []string) (f FirstSales, changed []change, ok bool, err error) {
+func readLists(rows []string) (f FirstSales, changed changes, ok bool, err error) {
 	if len(rows) != 1 {
 		return FirstSales{}, nil, false, errFirstSales
 	}
@@ -225,20 +240,29 @@ func readLists(rows []string) (f FirstSales, changed []change, ok bool, err erro
 	return f, changed, ok, nil
 }
 
-// written returns the statement that reads the payments which were written, as they are now, and what
-// the lists have of them, of their buyers and of their sales.
-func (f *FirstSales) written(changed []change) string {
-	var entries, hashes, days []string
-	for _, c := range changed {
-		entries = append(entries, fmt.Sprintf("unhex('%X')", c.entry))
-		hashes = append(hashes, strconv.FormatUint(c.hash(), 10))
-		days = append(days, "'"+c.day+"'")
+// texts returns lists of the entries and of their days, as SQL writes them.
+func (list changes) texts() (entries, days string) {
+	var ids, dates []string
+	for _, c := range list {
+		ids = append(ids, fmt.Sprintf("unhex('%X')", c.entry))
+		dates = append(dates, "'"+c.day+"'")
 	}
-	slices.Sort(days)
+	slices.Sort(dates)
+	return strings.Join(ids, ", "), strings.Join(slices.Compact(dates), ", ")
+}
+
+// readWritten returns the statement that reads the payments which were written, as they are now, and
+// what the lists have of them and of their buyers.
+func (f *FirstSales) readWritten() string {
+	var hashes []string
+	for _, c := range f.written {
+		hashes = append(hashes, strconv.FormatUint(c.hash(), 10))
+	}
+	entries, days := f.written.texts()
 	payments := `
 FROM revenue FINAL
-WHERE ` + ofWorkspace + ` AND day IN (` + strings.Join(slices.Compact(days), ", ") + `)
-    AND entry_id IN (` + strings.Join(entries, ", ") + `) AND ` + FirstSalesCount
+WHERE ` + ofWorkspace + ` AND day IN (` + days + `)
+    AND entry_id IN (` + entries + `) AND ` + FirstSalesCount
 	concerned := "(SELECT arrayJoin([buyer, sale])" + payments + ")"
 	lists := fmt.Sprintf("%s AND computed_at = fromUnixTimestamp64Milli(%d, 'UTC')", ofWorkspace, f.ComputedAt)
 	return `SELECT if(uniqExact(slice) = 16 AND NOT ` + FirstSalesLag + `, 'lists 0 0 0 0', 'none 0 0 0 0')
