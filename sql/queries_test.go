@@ -218,6 +218,9 @@ var (
 	}
 )
 
+// anyVersion chooses keys by which a question then reads with FINAL: of rows that any version names.
+var anyVersion = regexp.MustCompile(`IN\n *\(\n *(?:--.*\n *)?SELECT (?:buyer|sale_id)\n *FROM revenue\n`)
+
 // The rules of queries/: each says its question, reads only what materialized views fill, reads
 // replaced rows with FINAL, and never lets a filter on a column that a later version may change run
 // before FINAL has chosen the version.
@@ -234,7 +237,7 @@ func TestQueryRules(t *testing.T) {
 			t.Errorf("%s: its filters may reach PREWHERE", name)
 		}
 		_, statement, _ := strings.Cut(text, "\nSELECT")
-		for _, m := range read.FindAllStringSubmatch(statement, -1) {
+		for _, m := range read.FindAllStringSubmatch(anyVersion.ReplaceAllString(statement, ""), -1) {
 			if slices.Contains(chosen, m[1]) {
 				continue
 			}
