@@ -208,7 +208,7 @@ type Known struct {
 
 // NeedsFirstSales reports whether the statement is another one where FirstSales is known.
 func (q Question) NeedsFirstSales() bool {
-	return activityCall.MatchString(q.Text) || q.asksOfBuyers()
+	return activityCall.MatchString(q.Text) || countsSales(q.Text) || q.asksOfBuyers()
 }
 
 // Statement returns the text that asks the question with these values, which are as param_… takes
@@ -243,6 +243,12 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 	if call == nil {
 		if narrow(values, of.Large) {
 			q.Text = withChosenLeads(q.Text)
+		}
+		if of.FirstSales != nil && part != Clicks && countsSales(q.Text) {
+			var err error
+			if q.Text, err = withListedSales(q.Text, of.FirstSales); err != nil {
+				return "", err
+			}
 		}
 		return q.withRollup()
 	}
@@ -290,14 +296,37 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 var uniqueText = regexp.MustCompile(`\buniqExactIf\(((?:\w\.)?(?:sale_id|who)),`)
 
 // countedSales is how a question counts sales, also where uniqueText has rewritten it.
-var countedSales = regexp.MustCompile(
-	`\buniqExactIf\((?:reinterpretAsUInt128\(sipHash128\()?((?:\w\.)?sale_id)(?:\)\))?, ([^\n]+)\) AS\b`)
+var countedSales = regexp.MustCompile(`\buniqExactIf\((?:reinterpretAsUInt128\(sipHash128\()?((?:\w\.)?sale_id)(?:\)\))?, ` +
+	`((?:[^()\n]|\([^()\n]*\))+)\)`)
 
 // salesAsNumbers rewrites a question for lists that tell which sales have several payments. sale_id
 // is the hash of such a sale, and 0 of any other, of which each payment is a sale.
 func salesAsNumbers(text string) string {
 	text = strings.ReplaceAll(text, "'' AS sale_id", "toUInt64(0) AS sale_id")
-	return countedSales.ReplaceAllString(text, "countIf($1 = 0 AND $2) + uniqExactIf($1, $1 != 0 AND $2) AS")
+	return countedSales.ReplaceAllString(text, "(countIf($1 = 0 AND $2) + uniqExactIf($1, $1 != 0 AND $2))")
+}
+
+// revenueRead is how a question reads entries that does not read activity.
+const revenueRead = "FROM revenue FINAL\n"
+
+// countsSales reports whether a question that does not read activity asks of sales only how many they
+// are, and has one row for each entry and name.
+func countsSales(text string) bool {
+	text = withoutComments(text)
+	rest := countedSales.ReplaceAllString(text, "")
+	return rest != text && strings.Count(rest, revenueRead) == 1 && !strings.Contains(rest, "product") &&
+		!strings.Contains(strings.ReplaceAll(rest, "SELECT kind, sale_id, net_usd", ""), "sale_id")
+}
+
+// withListedSales returns the text of such a question for lists that tell which sales have several
+// payments.
+func withListedSales(text string, lists *FirstSales) (string, error) {
+	number, err := render("sale", lists)
+	if err != nil {
+		return "", err
+	}
+	return strings.Replace(salesAsNumbers(text), revenueRead,
+		"FROM (SELECT * EXCEPT (sale_id), "+strings.TrimSpace(number)+" AS sale_id FROM revenue FINAL)\n", 1), nil
 }
 
 // ofPayments is how a question asks of a payment whether it is of a first sale, or hands that on.

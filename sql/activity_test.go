@@ -229,6 +229,24 @@ func TestStatementOfLists(t *testing.T) {
 	}
 }
 
+// Sales are counted by lists where a question asks for nothing else of them and no entry has two rows
+// under one name.
+func TestNeedsFirstSales(t *testing.T) {
+	var names []string
+	questions, err := Questions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range questions {
+		if q.NeedsFirstSales() && !activityCall.MatchString(q.Text) {
+			names = append(names, q.Name)
+		}
+	}
+	if got, want := strings.Join(names, " "), "top totals"; got != want {
+		t.Errorf("these read lists: %s, want %s", got, want)
+	}
+}
+
 // The lists tell nothing that is not known for certain.
 func TestLookUpFirstSales(t *testing.T) {
 	const nothing, seven, eight = "lists 1700000000000 ", "0700000000000000000000000000000A 2026-11-25",

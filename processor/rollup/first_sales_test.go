@@ -53,11 +53,11 @@ func (p *payments) write() {
 		status := []string{"booked", "booked", "booked", "booked", "held", "superseded"}[p.rng.IntN(6)]
 		at := begin.AddDate(0, 0, p.rng.IntN(3)).Add(time.Duration(p.left*5+p.rng.IntN(12)) * time.Second)
 		id := fmt.Sprintf("unhex('%08x%024x')", entry, 1)
-		const row = "('shop', %s, true, '%s', '%s', 'o%d', 's%d', '%s', '%s', '%s', 'usd', %d, %d, '%s', %d)"
+		const row = "('shop', %s, true, '%s', '%s', 'o%d', 's%d', '%s', '%s', '%s', 'usd', %d, %d, '%s', 'a%d', 'link', %d)"
 		rows = append(rows, fmt.Sprintf(row, id, at.Format(time.DateOnly), kind, entry, p.rng.IntN(20),
 			at.Format(time.DateTime),
 			[]string{"", "cus_1", "cus_2"}[p.rng.IntN(3)], []string{"", "", "ann", "bob", "cy", "di"}[p.rng.IntN(6)],
-			p.rng.IntN(4), version, status, version))
+			p.rng.IntN(4), version, status, entry%2, version))
 		p.rows = append(p.rows, rows[len(rows)-1])
 		day := at.Format(time.DateOnly)
 		if old := p.days[entry]; old != "" && old != day { // as clickhouse.InsertLedger does
@@ -66,7 +66,7 @@ func (p *payments) write() {
 		p.days[entry] = day
 	}
 	p.exec("INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, customer_id, " +
-		"external_customer_id, currency, amount, net_usd, status, version) VALUES " + strings.Join(rows, ", "))
+		"external_customer_id, currency, amount, net_usd, status, affiliate_id, match_rule, version) VALUES " + strings.Join(rows, ", "))
 	if moved != nil {
 		p.exec("INSERT INTO revenue (workspace, livemode, day, entry_id, version, moved) VALUES " + strings.Join(moved, ", "))
 	}
@@ -137,7 +137,7 @@ func (p *payments) lookUp(statement string) ([]string, error) {
 
 var asked = map[string]string{
 	"workspace": "shop", "livemode": "true", "from": "2026-03-01 00:00:00", "to": "2026-03-05 00:00:00", "unit": "hour",
-	"timezone": "UTC", "only": "{}", "without": "{}", "currency": "usd", "rates": "", "visitors": "true",
+	"timezone": "UTC", "only": "{}", "without": "{}", "currency": "usd", "rates": "", "visitors": "true", "limit": "9",
 }
 
 // with returns the values with other ones of two names.
@@ -158,10 +158,11 @@ func (p *payments) same(when string) bool {
 	if !ok {
 		return false
 	}
-	// trend asks of payments only whether they are of a first sale, and of a part of the time.
+	// trend asks of payments only whether they are of a first sale, and all three of a part of the time.
 	from := begin.AddDate(0, 0, len(p.rows)%3).Add(time.Duration(p.left*5+len(p.rows)%7) * time.Second)
-	for question, values := range map[string]map[string]string{"new_and_returning": asked,
-		"trend": with(asked, "from", from.Format(time.DateTime), "to", from.AddDate(0, 0, 1).Format(time.DateTime))} {
+	part := with(asked, "from", from.Format(time.DateTime), "to", from.AddDate(0, 0, 1).Format(time.DateTime))
+	other := []string{"trend", "totals", "top"}[len(p.rows)%5%3]
+	for question, values := range map[string]map[string]string{"new_and_returning": asked, other: part} {
 		q, err := sql.AskQuestion(question)
 		if err != nil {
 			p.t.Fatal(err)

@@ -47,6 +47,12 @@ WHERE NOT throwIf(
             WHERE workspace = {workspace:String} AND livemode = {livemode:Bool} AND computed_at = fromUnixTimestamp64Milli({{.ComputedAt}}, 'UTC')
             HAVING NOT throwIf(uniqExact(slice) != 16, 'the lists of first sales are gone')
         ){{end -}}
+{{define "sale"}}if({{with .PaidText}}sale IN ({{.}})
+        OR {{end}}sale IN
+        (
+            -- A sale that has several payments counts once. As first_sale: as the lists were computed, and what has changed since.
+            SELECT arrayJoin(groupArrayArray(several))
+            {{template "lists" .}}, sale, 0){{end -}}
 {{define "open clicks"}}    FROM clicks AS c FINAL
     WHERE workspace = {workspace:String} AND click_id >= looked_up.2 AND click_id <= looked_up.3 AND NOT is_bot AND clicked_at >= {from:DateTime('UTC')} AND clicked_at < {to:DateTime('UTC')}
         AND has(open, toDate(clicked_at)) AND identity(click_id) NOT IN -- identity: the index cannot help, and searching it takes longer
@@ -143,12 +149,7 @@ FROM
                 - toDecimal256(whole, 6) * (upto - own) / nullIf(arraySum(e.product_net), 0), 'Nullable(Decimal(38, 6))')),
                 e.products, arrayCumSum(e.product_net), e.product_net))) AS part
     {{end}}SELECT
-        'entry' AS what, e.occurred_at AS at, e.buyer AS who, {{if not .Counted}}0 AS visitor, {{end}}0 AS quantity, {{if not .Numbers}}e.sale_id{{else}}if({{with .FirstSales.PaidText}}e.sale IN ({{.}})
-        OR {{end}}e.sale IN
-        (
-            -- A sale that has several payments counts once. As first_sale: as the lists were computed, and what has changed since.
-            SELECT arrayJoin(groupArrayArray(several))
-            {{template "lists" .FirstSales}}, e.sale, 0){{end}} AS sale_id, e.kind AS kind,
+        'entry' AS what, e.occurred_at AS at, e.buyer AS who, {{if not .Counted}}0 AS visitor, {{end}}0 AS quantity, {{if not .Numbers}}e.sale_id{{else}}{{template "sale" .FirstSales}}{{end}} AS sale_id, e.kind AS kind,
         e.match_rule NOT IN ('', 'none') AS attributed,
         {{with .FirstSales}}({{with .GainedText}}e.sale IN ({{.}})
         OR {{end}}e.sale IN
