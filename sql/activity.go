@@ -223,6 +223,10 @@ func (q Question) Statement(values map[string]string, of Known) (string, error) 
 
 // StatementOf returns the text that asks a part of a question that has parts, or all of it.
 func (q Question) StatementOf(part Part, values map[string]string, of Known) (string, error) {
+	q, err := q.Given(values)
+	if err != nil {
+		return "", err
+	}
 	if values["visitors"] == "false" {
 		q.Text = notCounted.Replace(q.Text)
 	}

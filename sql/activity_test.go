@@ -142,6 +142,15 @@ func TestStatement(t *testing.T) {
 		{"no page views", "top", values(), []string{"('link', toString(link_id))", "countIf(counts) AS clicks\n"},
 			[]string{rollup, "FROM page_views", "is_click", "visitors"}},
 		{"no dimensions", "timeseries", values(), []string{"page_views_at", "quarter"}, []string{rollup, "names"}},
+		{"rows of one dimension", "landing_pages", values("dimension", "browser", "visitors", "false"),
+			[]string{"dimension IN ('browser')", "CAST(browser, 'String') AS name"}, []string{"clicks_counted(", "visitors)"}},
+		{"visitors", "landing_pages", values("dimension", "browser", "visitors", "true"), []string{"clicks_counted("},
+			[]string{"clicks_by_day"}},
+		{"a filter of single clicks", "landing_pages",
+			values("dimension", "browser", "visitors", "false", "without", "{'country':['DE']}"),
+			[]string{"clicks_counted("}, []string{"clicks_by_day"}},
+		{"rows of what is no dimension", "landing_pages", values("dimension", "pages", "visitors", "false"),
+			[]string{"clicks_counted(", "throwIf"}, []string{"clicks_by_day"}},
 		{"another table", "money_at_risk", values(), []string{"FROM revenue FINAL"}, []string{view, rollup}},
 	} {
 		q, err := AskQuestion(c.question)

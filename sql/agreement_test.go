@@ -80,6 +80,13 @@ func TestQuestionsAgree(t *testing.T) {
 		}
 		figures += w.compare(t, paths[5], "trend", a)
 	}
+	for i, dimension := range []string{"landing_page", "referrer", "browser"} {
+		a := asked{from: w.begin, to: w.begin.AddDate(0, 2, 0), dimension: dimension, zone: time.UTC, currency: "usd",
+			noVisitors: true}
+		figures += w.compare(t, paths[[]int{2, 4, 5}[i]], "landing_pages", a)
+		a.from = a.from.Add(45*time.Minute + time.Second)
+		figures += w.compare(t, paths[[]int{5, 2, 4}[i]], "landing_pages", a)
+	}
 	// Whole days, at two of which clocks are put forward at midnight.
 	for _, zone := range []string{"America/Havana", "Africa/Cairo"} {
 		a := w.randomAsk(r, question(t, "trend"))
@@ -132,10 +139,11 @@ var compared = map[string]comparison{
 	"breakdown": {"name", "clicks visitors leads sales customers net without_rate", (*world).breakdown},
 	"new_and_returning": {"local", "new_sales returning_sales new_net returning_net without_rate",
 		(*world).newAndReturning},
-	"funnel":     {"step", "people", (*world).funnel},
-	"totals":     {"", "clicks visitors page_views leads public_leads sales refunds disputes net_usd", (*world).totals},
-	"timeseries": {"at", "clicks sales net_usd", (*world).timeseries},
-	"top":        {"dimension name", "clicks leads sales net_usd", (*world).top},
+	"funnel":        {"step", "people", (*world).funnel},
+	"totals":        {"", "clicks visitors page_views leads public_leads sales refunds disputes net_usd", (*world).totals},
+	"timeseries":    {"at", "clicks sales net_usd", (*world).timeseries},
+	"landing_pages": {"name", "clicks visitors sales net_usd", (*world).landingPages},
+	"top":           {"dimension name", "clicks leads sales net_usd", (*world).top},
 }
 
 // compare asks along a path and counts by hand. It returns the number of rows with figures.
@@ -250,6 +258,10 @@ func pathsTo(t *testing.T, dsn string) []path {
 			return readRows(t, askLarge(t, dsn, q, sql.Whole, a, asJSON))
 		}},
 		{"the parts for a large workspace", func(t *testing.T, q sql.Question, a asked) []map[string]any {
+			q, err := q.Given(a.literals(q))
+			if err != nil {
+				t.Fatal(err)
+			}
 			if !q.HasParts(false) {
 				return readRows(t, askLarge(t, dsn, q, sql.Whole, a, asJSON))
 			}
@@ -374,6 +386,9 @@ func businessPanels(t *testing.T) (panels []panel) {
 
 // asked returns the question with the values that the panel gives: all but its time are defaults.
 func (p panel) asked(a asked) asked {
+	if p.question == "landing_pages" {
+		p.dimension = "landing_page"
+	}
 	return asked{from: a.from, to: a.to, unit: "day", dimension: p.dimension, zone: time.UTC, currency: "usd"}
 }
 

@@ -65,6 +65,11 @@ func (w *world) randomAsk(r *rand.Rand, q sql.Question) asked {
 	if !takes(q, "dimension") {
 		a.dimension = ""
 	}
+	if q.Name == "landing_pages" {
+		a.dimension = [...]string{"landing_page", "referrer", "browser"}[r.IntN(3)]
+		delete(a.only, "product")
+		delete(a.without, "product")
+	}
 	a.noVisitors = takes(q, "visitors") && a.from.Unix()%2 == 0
 	whole := [...]time.Duration{time.Second, 15 * time.Minute, 24 * time.Hour}[a.to.Unix()%3]
 	a.from, a.to = a.from.Truncate(whole), a.to.Add(whole-1).Truncate(whole)
@@ -386,5 +391,33 @@ func (w *world) top(a asked) map[string]string {
 		return keys
 	}), func(f *figures) string {
 		return fmt.Sprintf("%d %d %d %s", f.clicks, f.leads, len(f.sales), f.net.StringFixed(2))
+	})
+}
+
+// landingPages counts clicks, and the sales that are credited to each of them, whenever they were made.
+func (w *world) landingPages(a asked) map[string]string {
+	counted := make(map[string]*figures)
+	for i, e := range w.events {
+		credit := e
+		if e.what == "entry" && e.credited > 0 {
+			i, credit = e.credited, w.events[e.credited]
+		}
+		if credit.what != "click" || !a.fits(credit) {
+			continue
+		}
+		f := counted[credit.names[a.dimension]]
+		if f == nil {
+			f = newFigures()
+			counted[credit.names[a.dimension]] = f
+		}
+		net, rated := decimal.Zero, e.usd != nil
+		if rated {
+			net = *e.usd
+		}
+		e.sale = fmt.Sprint(i, " ", e.sale) // a sale counts once for each click
+		f.add(e, net, rated)
+	}
+	return written(counted, func(f *figures) string {
+		return fmt.Sprintf("%d %d %d %s", f.clicks, len(f.visitors), len(f.sales), f.net)
 	})
 }

@@ -44,8 +44,8 @@ func inClicks(figure string, large bool) bool {
 
 // united is a question that reads one UNION ALL, of which the first SELECT adds up clicks.
 var united = regexp.MustCompile(
-	`(?s)^(.*?\nFROM\n)\(\n(    SELECT\n.*?` + rollupCall.String() +
-		`.*?)\n    UNION ALL\n(    SELECT\b.*?)\n\)(.*)(\nSETTINGS .*)$`)
+	`(?s)^(.*?\nFROM\n)\(\n(    SELECT\n.*?(?:` + rollupCall.String() +
+		`|FROM clicks_by_day FINAL).*?)\n    UNION ALL\n(    SELECT\b.*?)\n\)(.*)(\nSETTINGS .*)$`)
 
 // HasParts reports whether the question can be asked in parts. Planning a statement takes one
 // processor, and most of the time that a small workspace waits for its answer. So two statements of
@@ -97,6 +97,10 @@ var allUnits = regexp.MustCompile(
 // The rows are part of the text: for a table function readers would need a right that they do not
 // have. Those which the question's limit leaves out are only counted.
 func (q Question) Join(values map[string]string, clicks, others string) (string, error) {
+	q, err := q.Given(values)
+	if err != nil {
+		return "", err
+	}
 	q.Text = withUnit(q.Text, values)
 	begin, end, rows, err := q.join(clicks, others)
 	if err != nil {

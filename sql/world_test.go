@@ -20,6 +20,7 @@ type happening struct {
 	amount, tax                     int64
 	usd                             *decimal.Decimal // net
 	counts, first                   bool
+	credited                        int // of an entry: which event is the click that its sale is credited to; 0: none
 
 	products []product // of an entry; together they are its net
 }
@@ -52,6 +53,9 @@ func randomWorld(r *rand.Rand) *world {
 	}
 	for i := range 300 {
 		c := happening{what: "click", at: within(), who: fmt.Sprint("v", r.IntN(80)), names: names(), counts: true}
+		c.names["landing_page"] = fmt.Sprint("shop.example/", r.IntN(5))
+		c.names["referrer"] = [...]string{"", "search.example", "forum.example"}[r.IntN(3)]
+		c.names["browser"] = [...]string{"", "Firefox", "O'Neil\\browser"}[r.IntN(3)]
 		w.events = append(w.events, c)
 		if i%3 == 0 { // the same link again: within the hour it is the same click
 			again := c
@@ -87,6 +91,9 @@ func (w *world) sell(r *rand.Rand, within func() time.Time, names func() map[str
 			s.at = time.Unix(int64(i), 0).UTC()
 		case 2:
 			s.at = w.begin.AddDate(30, 0, i)
+		}
+		if i%4 > 0 { // credited to one of few clicks, also to one that repeats another
+			s.credited = 1 + r.IntN(100)
 		}
 		s.tax = r.Int64N(s.amount/4 + 1)
 		if i%25 == 3 { // of which products have parts that add up to nothing
@@ -177,12 +184,12 @@ func (w *world) insert(t *testing.T, dsn string) {
 	rows := make(map[string][]string) // by table
 	for i, e := range w.events {
 		table := map[string]string{"click": "clicks", "lead": "leads", "entry": "ledger"}[e.what]
-		rows[table] = append(rows[table], e.row(i, e.names["affiliate"], 2))
+		rows[table] = append(rows[table], w.row(i, e.names["affiliate"], 2))
 		switch {
 		case e.what == "entry" && i%2 == 0: // it was credited to somebody else before
-			rows[table] = append(rows[table], e.row(i, "stale", 1))
+			rows[table] = append(rows[table], w.row(i, "stale", 1))
 		case e.what == "click" && i%5 == 0: // delivered twice
-			rows[table] = append(rows[table], e.row(i, e.names["affiliate"], 2))
+			rows[table] = append(rows[table], w.row(i, e.names["affiliate"], 2))
 		}
 	}
 	for currency, days := range w.rates {
@@ -194,12 +201,13 @@ func (w *world) insert(t *testing.T, dsn string) {
 		}
 	}
 	for table, columns := range map[string]string{
-		"clicks":   "workspace, click_id, clicked_at, received_at, visitor_id, version" + columnsOf(dimensions),
+		"clicks": "workspace, click_id, clicked_at, received_at, visitor_id, version, host, path, referrer_domain, browser" +
+			columnsOf(dimensions),
 		"leads":    "workspace, lead_id, received_at, person, mode, quantity, version" + columnsOf(leadDimensions),
 		"fx_rates": "currency, date, source, usd, fetched_at",
 		"ledger": "workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, " +
 			"external_customer_id, currency, " +
-			"amount, tax, net_usd, match_rule, status, version, products, product_net" + columnsOf(dimensions),
+			"amount, tax, net_usd, match_rule, status, version, products, product_net, click_id, clicked_at" + columnsOf(dimensions),
 	} {
 		for part := range slices.Chunk(rows[table], 100) { // several parts, which nobody merges
 			ask(t, dsn, "INSERT INTO "+table+" ("+columns+") VALUES "+strings.Join(part, ","), nil)
@@ -242,18 +250,24 @@ func columnsOf(dimensions []string) string {
 	return columns.String()
 }
 
-// row is the happening as a row of its table: the ith, credited to an affiliate in a version.
-func (e happening) row(i int, affiliate string, version int) string {
+// row is the ith happening as a row of its table, credited to an affiliate in a version.
+func (w *world) row(i int, affiliate string, version int) string {
+	e := w.events[i]
 	at := quoted(e.at.Format("2006-01-02 15:04:05.000"))
 	row, of := "", dimensions
 	switch e.what {
 	case "click":
-		row = fmt.Sprintf("'w', unhex('%012x7000%016x'), %s, %[3]s, '%[4]s', %[5]d", e.at.UnixMilli(), 1<<62+i, at, e.who,
-			version)
+		host, path, _ := strings.Cut(e.names["landing_page"], "/")
+		row = fmt.Sprintf("'w', %s, %s, %[2]s, '%[3]s', %[4]d, '%[5]s', '/%[6]s', '%[7]s', %[8]s", w.clickID(i), at, e.who,
+			version, host, path, e.names["referrer"], quoted(e.names["browser"]))
 	case "lead":
 		row, of = fmt.Sprintf("'w', 'lead%d', %s, '%s', 'async', 1, %d", i, at, e.who, version), leadDimensions
 	case "entry":
-		net := "NULL"
+		net, click, clickedAt := "NULL", "''", "NULL"
+		if e.credited > 0 {
+			credited := e.credited + 100*(2-version) // to another click before
+			click, clickedAt = w.clickID(credited), quoted(w.events[credited].at.Format("2006-01-02 15:04:05.000"))
+		}
 		if e.usd != nil {
 			net = e.usd.String()
 		}
@@ -263,8 +277,8 @@ func (e happening) row(i int, affiliate string, version int) string {
 		}
 		row = fmt.Sprintf("'w', '%06d', true, toDate(%[2]s), '%[3]s', '%[4]s', '%[4]s', %[2]s, '%[5]s', "+
 			"'%[6]s', %[7]d, %[8]d, "+
-			"%[9]s, 'click_id', 'booked', %[10]d, [%[11]s], [%[12]s]", i, at, e.kind, e.sale, e.who, e.currency, e.amount, e.tax,
-			net, version, strings.Join(names, ","), strings.Join(nets, ","))
+			"%[9]s, 'click_id', 'booked', %[10]d, [%[11]s], [%[12]s], %[13]s, %[14]s", i, at, e.kind, e.sale, e.who, e.currency, e.amount, e.tax,
+			net, version, strings.Join(names, ","), strings.Join(nets, ","), click, clickedAt)
 	}
 	for _, d := range of {
 		name := e.names[d]
@@ -274,4 +288,9 @@ func (e happening) row(i int, affiliate string, version int) string {
 		row += ", " + quoted(name)
 	}
 	return "(" + row + ")"
+}
+
+// clickID is the expression for the id of the ith happening, a click.
+func (w *world) clickID(i int) string {
+	return fmt.Sprintf("unhex('%012x7000%016x')", w.events[i].at.UnixMilli(), 1<<62+i)
 }

@@ -366,6 +366,10 @@ func (q *queries) row(ctx context.Context, base, workspace, name, note string, m
 func asDashboard(ctx context.Context, base string, question sql.Question, workspace string, values map[string]string,
 	parameters url.Values,
 ) (string, error) {
+	question, err := question.Given(values)
+	if err != nil {
+		return "", err
+	}
 	part := func(ctx context.Context, part sql.Part, format string) (string, error) {
 		known := sql.Known{Large: workspace == "largest"}
 		if known.Large && part != sql.Clicks && question.NeedsFirstSales() {

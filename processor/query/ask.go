@@ -223,6 +223,9 @@ func (a *Asker) send(ctx context.Context, q sql.Question, values map[string]stri
 	if err != nil {
 		return nil, err
 	}
+	if q, err = q.Given(values); err != nil {
+		return nil, err
+	}
 	inParts := a.inParts(q, values, large)
 	if inParts {
 		answer, err = a.sendParts(ctx, q, values, f, large)

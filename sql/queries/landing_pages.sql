@@ -10,11 +10,12 @@
 -- @param dimension String = 'landing_page': landing_page, referrer or browser
 -- @param only Map(String, Array(String)) = {}: names to count, by dimension, such as {'country':['DE','AT']}; all of the click must fit
 -- @param without Map(String, Array(String)) = {}: names to leave out, by dimension
+-- @param visitors Bool = true: false: visitors are not counted, which takes less time, and shown as NULL
 -- @param limit UInt32 = 100: how many names
 SELECT
     name,
     count() AS clicks,
-    uniq(visitor) AS visitors,
+    if({visitors:Bool}, uniqIf(visitor, {visitors:Bool}), NULL) AS visitors,
     sum(credited.sales) AS sales,
     sum(credited.net) AS net_usd,
     if(sum(credited.unrated) > 0 AND sum(credited.rated) = 0, NULL, round(net_usd / clicks, 4)) AS epc
