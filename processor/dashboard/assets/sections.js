@@ -771,18 +771,21 @@ function list(
 // arrivals lists what is known of clicks but of no sale by itself, and so is no filter.
 function arrivals(page, dimension, title, label) {
   const named = (r) => (r.name ? isolated(r.name) : element("i", { className: "quiet", textContent: "none" }));
+  const measures = { clicks: "clicks", visitors: "clicks and visitors" };
+  const measure = pick(measures, page.view.measure, "clicks");
   return list(page, {
     question: "landing_pages",
     filters: ofClicks,
     title,
     name: dimension.replaceAll("_", "-") + "s",
-    parameters: { ...page.range, dimension, limit },
+    parameters: { ...page.range, dimension, limit, visitors: measure === "visitors" },
     slow: true,
     rows: 10,
+    extra: [choice(page, "measure", "Count", measures, measure)],
     columns: [
       { key: "name", label, text: true, head: true, cell: named },
       countColumn("clicks", "Clicks"),
-      countColumn("visitors", "Visitors"),
+      ...(measure === "visitors" ? [countColumn("visitors", "Visitors")] : []),
       countColumn("sales", "Sales"),
       usdColumn("net_usd", "Net USD"),
       usdColumn("epc", "EPC"),
