@@ -187,8 +187,12 @@ var (
 	arguments    = regexp.MustCompile(activityArgument)
 )
 
-// entriesOnly is how a question leaves out what is not an entry, behind its use of activity.
-var entriesOnly = regexp.MustCompile(`^( AS \w+)?\nWHERE what = 'entry'\n`)
+// entriesOnly and notClicks are how a question leaves out what is not an entry, or a click, behind its
+// use of activity.
+var (
+	entriesOnly = regexp.MustCompile(`^( AS \w+)?\nWHERE what = 'entry'\n`)
+	notClicks   = regexp.MustCompile(`^( AS \w+)?\n *WHERE what != 'click'\n`)
+)
 
 const activityArgument = `(\w+) = (\{\w+:[^{}]+\}|'\w*'|true|map\(\)::Map\(String, Array\(String\)\))`
 
@@ -254,7 +258,7 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 				return "", err
 			}
 		}
-		return q.withRollup()
+		return q.withRollup(values)
 	}
 	given := make(map[string]string)
 	for _, argument := range arguments.FindAllStringSubmatch(q.Text[call[2]:call[3]], -1) {
@@ -270,8 +274,9 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 	}
 	before, after := q.Text[:call[0]], q.Text[call[1]:]
 	entries := entriesOnly.MatchString(after)
-	a.Clicks, a.Entries = part != Others && !entries, part != Clicks
-	a.Leads = !entries && (part == Whole || of.Large == (part == Others))
+	rolledUp := notClicks.MatchString(after)
+	a.Clicks, a.Entries = part != Others && !entries && !rolledUp, part != Clicks
+	a.Leads = !entries && (part == Whole || (of.Large || rolledUp) == (part == Others))
 	if of.Large && a.Clicks {
 		b, c := counted.Replace(before), counted.Replace(after)
 		a.Counted = !singleClicks.MatchString(withoutComments(b + c))
@@ -292,7 +297,8 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 	if err != nil {
 		return "", err
 	}
-	return before + "(\n" + text + "\n)" + after, nil
+	q.Text = before + "(\n" + text + "\n)" + after
+	return q.withRollup(values)
 }
 
 // uniqueText is how a question counts sales and buyers. uniqExact counts texts by sipHash128, too, but

@@ -80,6 +80,9 @@ func TestQuestionsAgree(t *testing.T) {
 		}
 		figures += w.compare(t, paths[5], "trend", a)
 	}
+	for _, p := range paths[2:] {
+		figures += w.compare(t, p, "return_on_spend", w.randomAsk(r, question(t, "return_on_spend")))
+	}
 	for i, dimension := range []string{"landing_page", "referrer", "browser"} {
 		a := asked{from: w.begin, to: w.begin.AddDate(0, 2, 0), dimension: dimension, zone: time.UTC, currency: "usd",
 			noVisitors: true}
@@ -139,11 +142,12 @@ var compared = map[string]comparison{
 	"breakdown": {"name", "clicks visitors leads sales customers net without_rate", (*world).breakdown},
 	"new_and_returning": {"local", "new_sales returning_sales new_net returning_net without_rate",
 		(*world).newAndReturning},
-	"funnel":        {"step", "people", (*world).funnel},
-	"totals":        {"", "clicks visitors page_views leads public_leads sales refunds disputes net_usd", (*world).totals},
-	"timeseries":    {"at", "clicks sales net_usd", (*world).timeseries},
-	"landing_pages": {"name", "clicks visitors sales net_usd", (*world).landingPages},
-	"top":           {"dimension name", "clicks leads sales net_usd", (*world).top},
+	"funnel":          {"step", "people", (*world).funnel},
+	"totals":          {"", "clicks visitors page_views leads public_leads sales refunds disputes net_usd", (*world).totals},
+	"timeseries":      {"at", "clicks sales net_usd", (*world).timeseries},
+	"landing_pages":   {"name", "clicks visitors sales net_usd", (*world).landingPages},
+	"return_on_spend": {"name", "spend clicks customers net without_rate", (*world).returnOnSpend},
+	"top":             {"dimension name", "clicks leads sales net_usd", (*world).top},
 }
 
 // compare asks along a path and counts by hand. It returns the number of rows with figures.

@@ -70,6 +70,9 @@ func (w *world) randomAsk(r *rand.Rand, q sql.Question) asked {
 		delete(a.only, "product")
 		delete(a.without, "product")
 	}
+	if q.Name == "return_on_spend" {
+		a.dimension = [...]string{"affiliate", "source", "campaign", "channel"}[r.IntN(4)]
+	}
 	a.noVisitors = takes(q, "visitors") && a.from.Unix()%2 == 0
 	whole := [...]time.Duration{time.Second, 15 * time.Minute, 24 * time.Hour}[a.to.Unix()%3]
 	a.from, a.to = a.from.Truncate(whole), a.to.Add(whole-1).Truncate(whole)
@@ -392,6 +395,14 @@ func (w *world) top(a asked) map[string]string {
 	}), func(f *figures) string {
 		return fmt.Sprintf("%d %d %d %s", f.clicks, f.leads, len(f.sales), f.net.StringFixed(2))
 	})
+}
+
+// returnOnSpend counts without what was spent, of which there is nothing.
+func (w *world) returnOnSpend(a asked) map[string]string {
+	return written(w.count(a, func(e happening) []string { return []string{e.names[a.dimension]} }),
+		func(f *figures) string {
+			return fmt.Sprintf("0 %d %d %s %d", f.clicks, len(f.customers), f.net, f.withoutRate)
+		})
 }
 
 // landingPages counts clicks, and the sales that are credited to each of them, whenever they were made.

@@ -27,7 +27,7 @@ func TestParts(t *testing.T) {
 		}
 		for _, large := range []bool{false, true} {
 			clicks, others := []string{"clicks_by_day", "click_days"}, []string{"revenue"}
-			if large || !strings.Contains(q.Text, "FROM activity(") {
+			if large || !strings.Contains(q.Text, "FROM activity(") || strings.Contains(q.Text, "WHERE what != 'click'") {
 				others = append(others, "leads_attributed")
 			} else {
 				clicks = append(clicks, "leads_attributed")
@@ -50,7 +50,7 @@ func TestParts(t *testing.T) {
 			}
 		}
 	}
-	if want := []string{"breakdown", "funnel", "timeseries", "top", "totals", "trend"}; !slices.Equal(parted, want) {
+	if want := []string{"breakdown", "funnel", "return_on_spend", "timeseries", "top", "totals", "trend"}; !slices.Equal(parted, want) {
 		t.Errorf("%v are asked in parts, not %v", parted, want)
 	}
 }

@@ -72,16 +72,24 @@ func rollupView() (string, error) {
 var rollupCall = regexp.MustCompile(regexp.QuoteMeta("clicks_by_dimension(workspace = {workspace:String}, "+
 	"from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimensions = [") + `([a-z_', ]*)\], stored = true\)`)
 
+// oneDimension is how a question chooses one of the view's dimensions, behind its use.
+var oneDimension = regexp.MustCompile(`^ AS d\n *WHERE d\.dimension = \{dimension:String\}\n`)
+
 // withRollup returns the question's text with the text of clicks_by_dimension in the place of the
 // view, if the question uses it.
-func (q Question) withRollup() (string, error) {
+func (q Question) withRollup(values map[string]string) (string, error) {
 	call := rollupCall.FindStringSubmatchIndex(q.Text)
 	if call == nil {
 		return q.Text, nil
 	}
 	var c clicksByDimension
+	names := strings.Split(q.Text[call[2]:call[3]], ", ")
+	one := "'" + values["dimension"] + "'"
+	if oneDimension.MatchString(q.Text[call[1]:]) && slices.Contains(names, one) {
+		names = []string{one}
+	}
 	for _, d := range rollupDimensions {
-		if slices.Contains(strings.Split(q.Text[call[2]:call[3]], ", "), "'"+d.Name+"'") {
+		if slices.Contains(names, "'"+d.Name+"'") {
 			c.Dimensions = append(c.Dimensions, d)
 		}
 	}

@@ -14,8 +14,8 @@
 SELECT
     name,
     sum(spent) AS spend,
-    sum(clicks) AS clicks,
-    sum(customers) AS customers,
+    sum(came) AS clicks,
+    sum(bought) AS customers,
     sum(b.net) AS net,
     if(spend = 0 OR net = 0 AND sum(net_missing) > 0, NULL, round(net / spend, 4)) AS roas,
     if(clicks = 0 OR spend = 0 AND sum(spend_missing) > 0, NULL, round(spend / clicks, 4)) AS cost_per_click,
@@ -24,17 +24,23 @@ SELECT
 FROM
 (
     SELECT
-        a.name AS name,
-        toDecimal128(0, 6) AS spent,
-        0 AS spend_missing,
-        countIf(a.what = 'click') AS clicks,
-        uniqExactIf(a.sale_id, a.kind = 'payment' AND a.first_sale AND a.attributed) AS customers,
-        sumIf(ifNull(a.net, toDecimal128(0, 6)), a.attributed) AS net,
-        countIf(a.attributed AND a.net IS NULL) AS net_missing
+        toString(d.value) AS name,
+        toDecimal128(0, 6) AS spent, toUInt64(0) AS spend_missing, sum(d.clicks) AS came, toUInt64(0) AS bought, toDecimal128(0, 6) AS net, toUInt64(0) AS net_missing
+    FROM clicks_by_dimension(workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimensions = ['affiliate', 'campaign', 'source', 'channel'], stored = true) AS d
+    WHERE d.dimension = {dimension:String}
+    GROUP BY name
+    HAVING came > 0
+    UNION ALL
+    SELECT
+        name::String, toDecimal128(0, 6), toUInt64(0), toUInt64(0),
+        uniqExactIf(sale_id, kind = 'payment' AND first_sale AND attributed),
+        toDecimal128(sumIf(ifNull(net, toDecimal128(0, 6)), attributed), 6),
+        countIf(attributed AND net IS NULL)
     FROM activity(
         workspace = {workspace:String}, livemode = {livemode:Bool}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, dimension = {dimension:String},
         only = map()::Map(String, Array(String)), without = map()::Map(String, Array(String)), currency = {currency:String}, rates = {rates:String}, stored = true
-    ) AS a
+    )
+    WHERE what != 'click'
     GROUP BY name
     UNION ALL
     SELECT
@@ -44,10 +50,8 @@ FROM
             {dimension:String} = 'campaign', s.utm_campaign,
             {dimension:String} = 'channel', s.channel,
             (SELECT throwIf({dimension:String} NOT IN ('affiliate', 'source', 'campaign', 'channel'), 'dimension is one of affiliate, source, campaign, channel'))::String
-        ),
-        sum(ifNull(s.shown, toDecimal128(0, 6))),
-        countIf(s.shown IS NULL),
-        0, 0, toDecimal128(0, 6), 0
+        )::String,
+        toDecimal128(sum(ifNull(s.shown, toDecimal128(0, 6))), 6), countIf(s.shown IS NULL), toUInt64(0), toUInt64(0), toDecimal128(0, 6), toUInt64(0)
     FROM spend_shown(
         workspace = {workspace:String}, from = {from:DateTime('UTC')}, to = {to:DateTime('UTC')}, currency = {currency:String}, rates = {rates:String}
     ) AS s
