@@ -50,7 +50,8 @@ func TestParts(t *testing.T) {
 			}
 		}
 	}
-	if want := []string{"breakdown", "funnel", "return_on_spend", "timeseries", "top", "totals", "trend"}; !slices.Equal(parted, want) {
+	want := []string{"breakdown", "funnel", "return_on_spend", "timeseries", "top", "totals", "trend"}
+	if !slices.Equal(parted, want) {
 		t.Errorf("%v are asked in parts, not %v", parted, want)
 	}
 }
