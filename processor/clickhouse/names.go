@@ -19,7 +19,14 @@ import (
 // first: every edge of a sale or lead, and of a shared name those to other names, cut where there
 // are more than identity.Most. However many sales and leads share a name, none of them is read.
 func (s *Store) Names(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
-	return s.edges(ctx, workspace, nodes, "AND ("+isHour+" OR NOT ("+toSales+"))")
+	return s.edges(ctx, workspace, nodes, toNames)
+}
+
+// OfCatalogue returns, of what Names returns, what the operator's catalogue says of links and
+// affiliates. No first_names are read for it.
+func (s *Store) OfCatalogue(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	edges, err := s.cutEdges(ctx, workspace, nodes, toNames)
+	return slices.DeleteFunc(edges, func(e identity.Edge) bool { return !e.OfCatalogue() }), err
 }
 
 // Neighbours is Names, and returns the sales and leads under a shared name too, cut in the same
@@ -61,6 +68,7 @@ func within(column string, types ...string) string {
 var (
 	isHour  = within("key", identity.PaymentHour, identity.InvoiceHour)
 	toSales = within("target", identity.Object, identity.Movement, identity.Dispute, identity.Lead)
+	toNames = "AND (" + isHour + " OR NOT (" + toSales + "))"
 )
 
 // edges returns the edges of the nodes: of sales and leads all of them; of names that several sales

@@ -32,6 +32,10 @@ func (k known) Facts(_ context.Context, _ string, objects []string) (map[string]
 	return found, nil
 }
 
+func (known) OfCatalogue(context.Context, string, []identity.Node) ([]identity.Edge, error) {
+	return nil, nil
+}
+
 func (k known) Clicks(context.Context, string, []identity.Node) (map[identity.Node]*join.Click, error) {
 	return nil, nil
 }

@@ -17,6 +17,8 @@ import (
 type Reader interface {
 	Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error)
 	Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error)
+	// OfCatalogue returns what the operator's catalogue says of links and affiliates.
+	OfCatalogue(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
 }
 
 // Load looks up what bears on about, which are sales, movements and leads of one workspace. Rates
@@ -42,8 +44,9 @@ func Load(
 	for i, n := range members {
 		objects[i] = n.Value()
 	}
+	var found evidentClicks
 	lookups, lctx := errgroup.WithContext(ctx)
-	lookups.Go(func() (err error) { k.Clicks, err = clicks(lctx, store, workspace, graph.Clicks()); return err })
+	lookups.Go(func() (err error) { found, err = clicks(lctx, store, workspace, graph.Clicks()); return err })
 	lookups.Go(func() error {
 		facts, err := store.Facts(lctx, workspace, objects)
 		k.Facts = bySubject(facts)
@@ -52,7 +55,9 @@ func Load(
 	if err := lookups.Wait(); err != nil {
 		return nil, err
 	}
-	return k, catalogue(ctx, edges, k)
+	k.Clicks = found.clicks
+	found.addTo(graph)
+	return k, nil
 }
 
 // bySubject sorts facts, which come by object, by what they are about.
@@ -136,26 +141,64 @@ func nearby(
 	return members, nil
 }
 
-// catalogue adds what the operator's catalogue says about the clicks: whose their links are, and in
-// which programmes their affiliates.
-func catalogue(ctx context.Context, edges identity.Edges, k *ledger.Evidence) error {
+// evidentClicks are clicks, and what the operator's catalogue says of them: whose their links are,
+// and in which programmes their affiliates.
+type evidentClicks struct {
+	clicks map[identity.Node]*join.Click
+	said   map[identity.Node][]identity.Edge // by the link or affiliate
+}
+
+// lookUpClicks looks the clicks among nodes up, and what the catalogue says of them.
+func lookUpClicks(ctx context.Context, store Reader, workspace string, nodes []identity.Node) (evidentClicks, error) {
+	clicks, err := store.Clicks(ctx, workspace, nodes)
+	c := evidentClicks{clicks, make(map[identity.Node][]identity.Edge)}
+	if err != nil {
+		return c, err
+	}
+	return c, c.eachName(func(names []identity.Node) error {
+		edges, err := store.OfCatalogue(ctx, workspace, names)
+		for _, e := range edges {
+			c.said[e.A] = append(c.said[e.A], e)
+		}
+		return err
+	})
+}
+
+// addTo adds to a graph what the catalogue says of the clicks.
+func (c *evidentClicks) addTo(graph *identity.Graph) {
+	_ = c.eachName(func(names []identity.Node) error {
+		for _, n := range names {
+			graph.Add(c.said[n])
+		}
+		return nil
+	})
+}
+
+// eachName calls one for the names of the clicks in a catalogue, and then for the affiliates whose
+// their links are, if one has put into said whose they are. It calls it once for each name.
+func (c *evidentClicks) eachName(one func(names []identity.Node) error) error {
+	seen := make(map[identity.Node]bool)
 	var names []identity.Node
-	for _, c := range k.Clicks {
-		if n, ok := c.CatalogueName(); ok {
-			names = append(names, n)
+	add := func(n identity.Node) {
+		if !seen[n] {
+			seen[n], names = true, append(names, n)
 		}
 	}
-	for len(names) > 0 { // a link's owner is asked for next
-		found, err := edges(ctx, k.Workspace, unique(names))
-		if err != nil {
+	for _, click := range c.clicks {
+		if n, ok := click.CatalogueName(); ok {
+			add(n)
+		}
+	}
+	for len(names) > 0 {
+		these := names
+		names = nil
+		if err := one(these); err != nil {
 			return err
 		}
-		names = nil
-		for _, e := range found {
-			if e.OfCatalogue() {
-				k.Graph.Add([]identity.Edge{e})
+		for _, n := range these {
+			for _, e := range c.said[n] {
 				if e.B.Type() == identity.Affiliate {
-					names = append(names, e.B)
+					add(e.B)
 				}
 			}
 		}

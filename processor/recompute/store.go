@@ -45,6 +45,7 @@ type StoreReader interface {
 	CreditedBy(ctx context.Context, workspace string, links, affiliates []string) ([]identity.Node, error)
 	Facts(ctx context.Context, workspace string, objects []string) (map[string][]stripe.Fact, error)
 	Clicks(ctx context.Context, workspace string, nodes []identity.Node) (map[identity.Node]*join.Click, error)
+	OfCatalogue(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error)
 	Leads(ctx context.Context, workspace string, ids [][16]byte) ([]ledger.Lead, error)
 	Unfinished(ctx context.Context, since time.Time, limit int) ([]clickhouse.Sale, error)
 	Outdated(ctx context.Context, revised func(currency string, day time.Time) int64, limit int) ([]clickhouse.Sale, error)

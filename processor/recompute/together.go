@@ -8,9 +8,9 @@ import (
 	"tributary/processor/join"
 )
 
-// Together lets batches that are handled at the same time look up their clicks by one query. The
-// clicks of a full batch are in nearly all granules of a million: the query of one batch reads all
-// of them, and that of all together reads no more.
+// Together lets batches that are handled at the same time look up their clicks, and what the
+// catalogue says of them, by one query each. The clicks of a full batch are in nearly all granules of
+// a million: the query of one batch reads all of them, and that of all together reads no more.
 //
 // The query comes when all of them have asked or ended. So it comes after whatever each stored
 // before it asked, and finds what a query of its own would have found (Recomputer).
@@ -25,8 +25,8 @@ type clicksLookup struct {
 	store     Reader
 	workspace string
 	nodes     []identity.Node
-	done      chan struct{} // closed when clicks and err are set
-	clicks    map[identity.Node]*join.Click
+	done      chan struct{} // closed when found and err are set
+	found     evidentClicks
 	err       error
 }
 
@@ -72,10 +72,10 @@ func (t *Together) lookUp(lookups []*clicksLookup) {
 			for _, l := range lookups {
 				nodes = append(nodes, l.nodes...)
 			}
-			clicks, err := lookups[0].store.Clicks(t.ctx, workspace, nodes)
+			found, err := lookUpClicks(t.ctx, lookups[0].store, workspace, nodes)
 			for _, l := range lookups {
-				if l.clicks, l.err = clicks, err; len(lookups) > 1 && err == nil {
-					l.clicks = among(clicks, l.nodes)
+				if l.found, l.err = found, err; len(lookups) > 1 && err == nil {
+					l.found.clicks = among(found.clicks, l.nodes)
 				}
 				close(l.done)
 			}
@@ -95,13 +95,11 @@ func among(clicks map[identity.Node]*join.Click, nodes []identity.Node) map[iden
 }
 
 // clicks returns the clicks among nodes. With a context of WithTogether it looks them up with those
-// of the other batches. Clicks are shared by all that asked for them, and changed by nobody.
-func clicks(ctx context.Context, store Reader, workspace string, nodes []identity.Node) (
-	map[identity.Node]*join.Click, error,
-) {
+// of the other batches. What is found is shared by all that asked for it, and changed by nobody.
+func clicks(ctx context.Context, store Reader, workspace string, nodes []identity.Node) (evidentClicks, error) {
 	t, _ := ctx.Value(togetherKey{}).(*Together)
 	if t == nil || len(nodes) == 0 {
-		return store.Clicks(ctx, workspace, nodes)
+		return lookUpClicks(ctx, store, workspace, nodes)
 	}
 	l := &clicksLookup{store: store, workspace: workspace, nodes: nodes, done: make(chan struct{})}
 	t.mu.Lock()
@@ -111,8 +109,8 @@ func clicks(ctx context.Context, store Reader, workspace string, nodes []identit
 	t.lookUp(ready)
 	select {
 	case <-l.done:
-		return l.clicks, l.err
+		return l.found, l.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return evidentClicks{}, ctx.Err()
 	}
 }

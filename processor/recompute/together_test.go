@@ -3,6 +3,7 @@ package recompute
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +21,10 @@ type clicksOnly struct {
 }
 
 func (s clicksOnly) Facts(context.Context, string, []string) (map[string][]stripe.Fact, error) {
+	return nil, nil
+}
+
+func (s clicksOnly) OfCatalogue(context.Context, string, []identity.Node) ([]identity.Edge, error) {
 	return nil, nil
 }
 
@@ -71,10 +76,10 @@ func TestClicksAreLookedUpTogether(t *testing.T) {
 							nodes = append(nodes, identity.New(identity.Click, id))
 						}
 						found, err := clicks(ctx, store, words[0], nodes)
-						if !errors.Is(err, test.err) || err == nil && len(found) != len(nodes) {
-							t.Errorf("%s: %d clicks, %v", ask, len(found), err)
+						if !errors.Is(err, test.err) || err == nil && len(found.clicks) != len(nodes) {
+							t.Errorf("%s: %d clicks, %v", ask, len(found.clicks), err)
 						}
-						for n, c := range found {
+						for n, c := range found.clicks {
 							if err == nil && (!slices.Contains(nodes, n) || c.LinkID != words[0]+n.Value()) {
 								t.Errorf("%s: %s is %s", ask, n, c.LinkID)
 							}
@@ -101,6 +106,82 @@ func TestClicksAreLookedUpTogether(t *testing.T) {
 	}
 }
 
+// ofCatalogue has every click, by a link of its own but for clicks without one, and the affiliates
+// whose the links are.
+type ofCatalogue struct {
+	clicksOnly
+	links map[string]string // of clicks
+	said  map[identity.Node]identity.Node
+	asked chan []identity.Node
+}
+
+func (s ofCatalogue) Clicks(ctx context.Context, workspace string, nodes []identity.Node) (
+	map[identity.Node]*join.Click, error,
+) {
+	found, err := s.clicksOnly.Clicks(ctx, workspace, nodes)
+	for n, c := range found {
+		c.LinkID = s.links[n.Value()]
+	}
+	return found, err
+}
+
+func (s ofCatalogue) OfCatalogue(_ context.Context, _ string, nodes []identity.Node) ([]identity.Edge, error) {
+	s.asked <- slices.Sorted(slices.Values(nodes))
+	var edges []identity.Edge
+	for _, n := range nodes {
+		if to := s.said[n]; to != "" {
+			edges = append(edges, identity.Edge{A: n, B: to, Source: identity.CatalogueSource})
+		}
+	}
+	return edges, nil
+}
+
+// What the catalogue says of the clicks of two batches is asked for once: whose their links are, and
+// then in which programmes these affiliates are. Each batch gets what is said of its own clicks.
+func TestCatalogueIsAskedTogether(t *testing.T) {
+	link, affiliate, program := identity.New(identity.Link, "spring"), identity.New(identity.Affiliate, "ada"),
+		identity.New(identity.Program, "main")
+	other := identity.New(identity.Link, "summer")
+	said := map[identity.Node]identity.Node{link: affiliate, other: affiliate, affiliate: program}
+	synctest.Test(t, func(t *testing.T) {
+		store := ofCatalogue{clicksOnly{queries: make(chan string, 10)},
+			map[string]string{"1": "spring", "2": "spring", "3": "summer"}, said, make(chan []identity.Node, 10)}
+		ctx, together := WithTogether(t.Context(), 3)
+		for click, want := range map[string][]identity.Node{"1": {link, affiliate}, "3": {other, affiliate}, "4": nil} {
+			go func() {
+				defer together.End()
+				customer := identity.New(identity.Customer, "cus_"+click)
+				edges := func(_ context.Context, _ string, nodes []identity.Node) (found []identity.Edge, _ error) {
+					if slices.Contains(nodes, customer) {
+						found = append(found, identity.Edge{A: customer, B: identity.New(identity.Click, click)})
+					}
+					return found, nil
+				}
+				k, err := Load(ctx, store, "default", edges, []identity.Node{customer})
+				if err != nil || len(k.Clicks) != 1 {
+					t.Errorf("click %s: %d clicks, %v", click, len(k.Clicks), err)
+					return
+				}
+				for n, to := range said {
+					is := slices.ContainsFunc(k.Graph.From(n), func(e identity.Edge) bool { return e.B == to })
+					if is != slices.Contains(want, n) {
+						t.Errorf("click %s: what is said of %s is known: %v", click, n, is)
+					}
+				}
+			}()
+		}
+		synctest.Wait()
+		close(store.asked)
+		var asked [][]identity.Node
+		for nodes := range store.asked {
+			asked = append(asked, nodes)
+		}
+		if want := [][]identity.Node{{link, other}, {affiliate}}; !reflect.DeepEqual(asked, want) {
+			t.Errorf("asked for %v, want %v", asked, want)
+		}
+	})
+}
+
 // A batch whose own lookup is cut off takes no clicks from the other, and does not keep it waiting.
 // A ends while B has not asked: B then asks alone, in the context of all.
 func TestClicksOfOneThatIsCutOff(t *testing.T) {
@@ -120,8 +201,8 @@ func TestClicksOfOneThatIsCutOff(t *testing.T) {
 			t.Error(err)
 		}
 		found, err := clicks(ctx, store, "a", nodes)
-		if err != nil || len(found) != 1 {
-			t.Errorf("%d clicks, %v", len(found), err)
+		if err != nil || len(found.clicks) != 1 {
+			t.Errorf("%d clicks, %v", len(found.clicks), err)
 		}
 		together.End()
 		together.End()

@@ -452,6 +452,12 @@ func (c *client) Names(ctx context.Context, workspace string, nodes []identity.N
 	})
 }
 
+func (c *client) OfCatalogue(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge, error) {
+		return m.OfCatalogue(ctx, workspace, nodes)
+	})
+}
+
 func (c *client) Neighbours(ctx context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	return lookup(ctx, c, "identities", func(m *clickhousetest.Model) ([]identity.Edge, error) {
 		return m.Neighbours(ctx,

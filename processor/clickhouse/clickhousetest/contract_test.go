@@ -232,7 +232,7 @@ func (c *contract) edge() clickhouse.EdgeRow {
 	e := identity.Edge{A: c.node(), B: c.node(), At: c.moment(of(c.rng.IntN(3))), Carried: c.rng.IntN(2) == 0}
 	ends := []identity.Node{e.A, e.B}
 	slices.Sort(ends)
-	e.Source = pick(of(ends, e.At), "metadata", "client_reference_id")
+	e.Source = pick(of(ends, e.At), "metadata", "client_reference_id", identity.CatalogueSource)
 	return clickhouse.EdgeRow{Workspace: c.workspace(), Edge: e}
 }
 
@@ -385,6 +385,10 @@ func (c *contract) ask() {
 		asked(c, fmt.Sprint("Neighbours of ", nodes), func(s recompute.Store) ([]identity.Edge,
 			error) {
 			return sorted(s.Neighbours(ctx, workspace, nodes))
+		})
+		shared := slices.DeleteFunc(slices.Clone(nodes), identity.Node.Standalone)
+		asked(c, fmt.Sprint("OfCatalogue of ", shared), func(s recompute.Store) ([]identity.Edge, error) {
+			return sorted(s.OfCatalogue(ctx, workspace, shared))
 		})
 		for _, n := range nodes[:min(1, len(nodes))] {
 			asked(c, fmt.Sprint("edges of ", n), func(s recompute.Store) ([]identity.Edge, error) {

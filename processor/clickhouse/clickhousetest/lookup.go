@@ -23,6 +23,15 @@ func (m *Model) Names(_ context.Context, workspace string, nodes []identity.Node
 	return m.cutEdges(workspace, nodes, identity.Edge.IsName), nil
 }
 
+// OfCatalogue is clickhouse.Store's.
+func (m *Model) OfCatalogue(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.DeleteFunc(m.cutEdges(workspace, nodes, identity.Edge.IsName), func(e identity.Edge) bool {
+		return !e.OfCatalogue()
+	}), nil
+}
+
 // Neighbours is clickhouse.Store's.
 func (m *Model) Neighbours(_ context.Context, workspace string, nodes []identity.Node) ([]identity.Edge, error) {
 	m.mu.Lock()
