@@ -3,23 +3,23 @@ package clickhouse
 import (
 	"context"
 	"encoding/binary"
-	"io"
-	"sync"
+	"net"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// nativeEncoder writes one column at a time
+// nativeEncoder writes one column
 // (https://clickhouse.com/docs/interfaces/specs/NativeFormat).
 type nativeEncoder struct {
 	buf   []byte
 	index map[string]uint32 // of the values in words
 	words []string
 	keys  []uint32 // of each row, the index of its value
+	after []byte   // elements of arrays, or values of maps, which follow everything else
+	count uint64   // of the elements of arrays and maps so far
 }
-
-var nativeEncoders = sync.Pool{New: func() any { return &nativeEncoder{index: make(map[string]uint32)} }}
 
 func (e *nativeEncoder) number(n uint64) { e.buf = binary.LittleEndian.AppendUint64(e.buf, n) }
 
@@ -36,8 +36,7 @@ const (
 
 // beginDictionary writes what stands before a column of LowCardinality, or before a map of one.
 func (e *nativeEncoder) beginDictionary() {
-	clear(e.index)
-	e.words, e.keys = e.words[:0], e.keys[:0]
+	e.index = make(map[string]uint32)
 	e.number(sharedDictionaries)
 }
 
@@ -86,55 +85,55 @@ func (e *nativeEncoder) dictionary() {
 	}
 }
 
-// nativeBlock is one block of rows as a request's body. It holds one encoded column at a time.
-type nativeBlock[R any] struct {
-	columns []nativeColumn[R]
-	rows    []R
-	mu      sync.Mutex     // guards what follows
-	encoder *nativeEncoder // nil: finished
-	next    int            // column
-	unread  []byte
-}
+// elements writes what stands behind everything else.
+func (e *nativeEncoder) elements() { e.buf = append(e.buf, e.after...) }
 
-// newNativeBlock returns a block of the rows, which the caller must finish.
-func newNativeBlock[R any](columns []nativeColumn[R], rows []R) *nativeBlock[R] {
-	e := nativeEncoders.Get().(*nativeEncoder)
-	e.buf = binary.AppendUvarint(e.buf[:0], uint64(len(columns)))
-	e.buf = binary.AppendUvarint(e.buf, uint64(len(rows)))
-	return &nativeBlock[R]{columns: columns, rows: rows, encoder: e, unread: e.buf}
-}
+// encodedTogether is how many rows are encoded in all columns before the next ones are. They are in
+// the processor's cache then when the second column reads them. Whole columns one after the other
+// read each row from memory some forty times.
+const encodedTogether = 512
 
-// finish gives the encoder back. An HTTP client may go on reading the body of a request that has
-// failed; it finds nothing more, so that the rows may be used for something else.
-func (b *nativeBlock[R]) finish() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	nativeEncoders.Put(b.encoder)
-	b.encoder, b.unread = nil, nil
-}
-
-// Read is io.Reader's.
-func (b *nativeBlock[R]) Read(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.encoder == nil {
-		return 0, io.ErrClosedPipe
-	}
-	if len(b.unread) == 0 {
-		if b.next == len(b.columns) {
-			return 0, io.EOF
+// encodeNative returns one block of rows: how large it is, and its columns.
+func encodeNative[R any](columns []nativeColumn[R], rows []R) net.Buffers {
+	encoders := make([]nativeEncoder, len(columns))
+	for i, c := range columns {
+		e := &encoders[i]
+		e.text(c.name)
+		e.text(c.typ)
+		if c.begin != nil {
+			c.begin(e)
 		}
-		c := b.columns[b.next]
-		b.next++
-		b.encoder.buf = b.encoder.buf[:0]
-		b.encoder.text(c.name)
-		b.encoder.text(c.typ)
-		c.encode(b.encoder, b.rows)
-		b.unread = b.encoder.buf
 	}
-	n := copy(p, b.unread)
-	b.unread = b.unread[n:]
-	return n, nil
+	encoded := 0
+	for part := range slices.Chunk(rows, encodedTogether) {
+		for i, c := range columns {
+			c.encode(&encoders[i], part)
+		}
+		if encoded == 0 { // the other rows are likely to take as much
+			for i := range encoders {
+				encoders[i].grow(float64(len(rows)) / float64(len(part)))
+			}
+		}
+		encoded += len(part)
+	}
+	size := binary.AppendUvarint(nil, uint64(len(columns)))
+	block := net.Buffers{binary.AppendUvarint(size, uint64(len(rows)))}
+	for i, c := range columns {
+		e := &encoders[i]
+		if c.end != nil {
+			c.end(e)
+		}
+		block = append(block, e.buf)
+	}
+	return block
+}
+
+// grow makes room for so many times what is there.
+func (e *nativeEncoder) grow(times float64) {
+	more := func(n int) int { return int(float64(n) * (times - 1) * 1.05) }
+	e.buf = slices.Grow(e.buf, more(len(e.buf)))
+	e.keys = slices.Grow(e.keys, more(len(e.keys)))
+	e.after = slices.Grow(e.after, more(len(e.after)))
 }
 
 // insertNative writes rows as one block of one partition.
@@ -146,13 +145,13 @@ func insertNative[R any](ctx context.Context, s *Store, table string, columns []
 		return nil
 	}
 	statement := insertStatement(table, driverColumns(columns))
+	block := encodeNative(columns, rows)
 	err := s.retry(ctx, table, "insert", func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		body := newNativeBlock(columns, rows)
-		defer body.finish()
+		body := slices.Clone(block) // reading consumes it
 		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings))
-		return s.conn.InsertFormat(ctx, "Native", statement, body)
+		return s.conn.InsertFormat(ctx, "Native", statement, &body)
 	})
 	if err == nil {
 		s.metrics.rows.WithLabelValues(table).Add(float64(len(rows)))
