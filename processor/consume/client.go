@@ -61,6 +61,11 @@ func (c *Consumer) open() error {
 		kgo.FetchMaxWait(250 * time.Millisecond),
 		kgo.FetchMaxPartitionBytes(fetchPartitionBytes), // compressed: some ten times as much in memory, once for each broker
 		kgo.FetchMaxBytes(8 << 20),
+		// A broker answers a session in the session's own order, which stays as it is while all
+		// partitions have records. The first ones would take the decompressor's room each time: a
+		// backlog of public leads would keep Stripe's events waiting. Without a session it answers in
+		// the order of the request, and kgo begins each with another partition.
+		kgo.DisableFetchSessions(),
 		kgo.WithDecompressor(c.decompressor),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchMaxBytes(MaxRecordBytes),

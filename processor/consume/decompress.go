@@ -25,7 +25,9 @@ func newDecompressor(limit int) *decompressor {
 }
 
 // Decompress is kgo's Decompressor. Brokers are fetched from at the same time, so each may add one
-// batch beyond the limit.
+// batch beyond the limit. Where a poll takes so many records only (Consumer.Gather is 0), the rest of
+// a broker's fetch waits while there is room again for other brokers' fetches: then the limit is one
+// for each broker.
 func (d *decompressor) Decompress(batch []byte, codec kgo.CompressionCodecType) ([]byte, error) {
 	if d.ahead.Load() >= d.limit {
 		return nil, errFull

@@ -4,16 +4,20 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // Records that shrink to nothing in Kafka are fetched in pieces all the same, each record once, and
-// Kafka is not said to refuse anything.
+// Kafka is not said to refuse anything. No partition is always the last one for which there is room.
 func TestFetchesWhatFitsIntoMemory(t *testing.T) {
 	const partitions, records, size = 3, 12, 10_000
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, "topic"))
@@ -33,6 +37,21 @@ func TestFetchesWhatFitsIntoMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	var mu sync.Mutex
+	began := make(map[int32]bool) // partitions that a request begins with
+	cluster.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		fetch := request.(*kmsg.FetchRequest)
+		if fetch.SessionEpoch != -1 {
+			t.Errorf("a fetch is of session %d: brokers answer in the session's order", fetch.SessionID)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if len(fetch.Topics) > 0 && len(fetch.Topics[0].Partitions) == partitions {
+			began[fetch.Topics[0].Partitions[0].Partition] = true
+		}
+		return nil, nil, false
+	})
 	for name, gather := range map[string]time.Duration{"gathering": time.Millisecond, "as they come": 0} {
 		t.Run(name, func(t *testing.T) {
 			ctx, stop := context.WithCancel(t.Context())
@@ -76,5 +95,10 @@ func TestFetchesWhatFitsIntoMemory(t *testing.T) {
 				t.Errorf("Kafka refused: %v", err)
 			}
 		})
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(began) != partitions {
+		t.Errorf("requests begin with partitions %v only", slices.Sorted(maps.Keys(began)))
 	}
 }
