@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -61,11 +64,9 @@ func (c *Consumer) open() error {
 		kgo.FetchMaxWait(250 * time.Millisecond),
 		kgo.FetchMaxPartitionBytes(fetchPartitionBytes), // compressed: some ten times as much in memory, once for each broker
 		kgo.FetchMaxBytes(8 << 20),
-		// A broker answers a session in the session's own order, which stays as it is while all
-		// partitions have records. The first ones would take the decompressor's room each time: a
-		// backlog of public leads would keep Stripe's events waiting. Without a session it answers in
-		// the order of the request, and kgo begins each with another partition.
+		// A broker answers a session in the session's own order, and other requests in theirs.
 		kgo.DisableFetchSessions(),
+		kgo.ConsumePreferringLagFn(anyOrder),
 		kgo.WithDecompressor(c.decompressor),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchMaxBytes(MaxRecordBytes),
@@ -83,6 +84,23 @@ func (c *Consumer) open() error {
 	c.client, c.cancel = client, cancel
 	close(opened)
 	return nil
+}
+
+// anyOrder puts the partitions of a request into any order. Where many records wait, the first
+// partitions take the decompressor's room. If these were always the same, Stripe's events would wait
+// behind a backlog of public leads. kgo begins each request with another partition, but counts those,
+// too, that it does not send: it was seen to begin with every second partition only.
+func anyOrder(_ map[string]map[int32]int64, topics []string, partitions map[string][]int32) (
+	[]string, map[string][]int32,
+) {
+	topics, partitions = slices.Clone(topics), maps.Clone(partitions) // kgo's own must stay as they are
+	rand.Shuffle(len(topics), func(i, j int) { topics[i], topics[j] = topics[j], topics[i] })
+	for topic, numbers := range partitions {
+		numbers = slices.Clone(numbers)
+		rand.Shuffle(len(numbers), func(i, j int) { numbers[i], numbers[j] = numbers[j], numbers[i] })
+		partitions[topic] = numbers
+	}
+	return topics, partitions
 }
 
 func (c *Consumer) onAssigned(_ context.Context, _ *kgo.Client, added map[string][]int32) {

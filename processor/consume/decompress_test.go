@@ -17,9 +17,10 @@ import (
 )
 
 // Records that shrink to nothing in Kafka are fetched in pieces all the same, each record once, and
-// Kafka is not said to refuse anything. No partition is always the last one for which there is room.
+// Kafka is not said to refuse anything. Each partition comes first now and then, so that none waits
+// for the backlog of others.
 func TestFetchesWhatFitsIntoMemory(t *testing.T) {
-	const partitions, records, size = 3, 12, 10_000
+	const partitions, records, size = 4, 40, 10_000
 	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, "topic"))
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +39,8 @@ func TestFetchesWhatFitsIntoMemory(t *testing.T) {
 		}
 	}
 	var mu sync.Mutex
-	began := make(map[int32]bool) // partitions that a request begins with
+	began := make(map[int32]bool)              // partitions that a request begins with
+	orders := make(map[[partitions]int32]bool) // of requests, as if they began with the first partition
 	cluster.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
 		cluster.KeepControl()
 		fetch := request.(*kmsg.FetchRequest)
@@ -47,9 +49,17 @@ func TestFetchesWhatFitsIntoMemory(t *testing.T) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		if len(fetch.Topics) > 0 && len(fetch.Topics[0].Partitions) == partitions {
-			began[fetch.Topics[0].Partitions[0].Partition] = true
+		if len(fetch.Topics) == 0 || len(fetch.Topics[0].Partitions) < partitions {
+			return nil, nil, false
 		}
+		var numbers [partitions]int32
+		first := slices.IndexFunc(fetch.Topics[0].Partitions, func(p kmsg.FetchRequestTopicPartition) bool {
+			return p.Partition == 0
+		})
+		for i := range numbers {
+			numbers[i] = fetch.Topics[0].Partitions[(first+i)%partitions].Partition
+		}
+		began[fetch.Topics[0].Partitions[0].Partition], orders[numbers] = true, true
 		return nil, nil, false
 	})
 	for name, gather := range map[string]time.Duration{"gathering": time.Millisecond, "as they come": 0} {
@@ -98,7 +108,7 @@ func TestFetchesWhatFitsIntoMemory(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if len(began) != partitions {
-		t.Errorf("requests begin with partitions %v only", slices.Sorted(maps.Keys(began)))
+	if len(began) != partitions || len(orders) < 2 {
+		t.Errorf("requests begin with partitions %v only, in %d orders", slices.Sorted(maps.Keys(began)), len(orders))
 	}
 }
