@@ -96,23 +96,29 @@ const severalPayments = `
         HAVING count() > 1`
 
 // FirstSalesDifference returns the statement that counts the sales that are a first one by the lists
-// only, or by the payments only, and those that have several payments and are not listed so, with the
-// parameters workspace and livemode.
+// only, or by the payments only, those that have several payments and are not listed so, and those of
+// which a list has another time. The parameters are workspace and livemode.
 func FirstSalesDifference(f FirstSales) string {
-	listed := "SELECT sale FROM first_sales FINAL ARRAY JOIN sales AS sale, buyers AS buyer WHERE " + ofWorkspace
+	const lists = " FROM first_sales FINAL " +
+		"ARRAY JOIN sales AS sale, buyers AS buyer, paid_at AS paid, parted AS severally WHERE " + ofWorkspace
+	known, gained, paid := lists, "", ""
 	if len(f.Lost) > 0 {
-		listed += " AND buyer NOT IN (" + f.LostText() + ")"
+		known += " AND buyer NOT IN (" + f.LostText() + ")"
 	}
 	if len(f.Gained) > 0 {
-		listed += " UNION ALL SELECT arrayJoin(CAST([" + f.GainedText() + "], 'Array(UInt64)'))"
+		gained = " UNION ALL SELECT arrayJoin(CAST([" + f.GainedText() + "], 'Array(UInt64)'))"
 	}
-	several := "SELECT arrayJoin(several) FROM first_sales FINAL WHERE " + ofWorkspace
 	if len(f.Paid) > 0 {
-		several += " UNION ALL SELECT arrayJoin(CAST([" + f.PaidText() + "], 'Array(UInt64)'))"
+		paid = " UNION ALL SELECT arrayJoin(CAST([" + f.PaidText() + "], 'Array(UInt64)'))"
 	}
-	return "SELECT count() FROM (SELECT sale FROM (SELECT DISTINCT sale, 1 AS side FROM (" + listed + ") UNION ALL " +
+	return "SELECT count() FROM (" +
+		"SELECT sale FROM (SELECT DISTINCT sale, 1 AS side FROM (SELECT sale" + known + gained + ") UNION ALL " +
 		"SELECT DISTINCT sale, 2 FROM (" + firstSales + ")) GROUP BY sale HAVING sum(side) != 3 UNION ALL " +
-		"SELECT sale FROM (" + severalPayments + ") WHERE sale NOT IN (" + several + ")) " +
+		"SELECT sale FROM (SELECT buyer, sale, paid" + known + ") " +
+		"WHERE (buyer, sale, paid) NOT IN (SELECT buyer, sale, paid FROM (" + firstSales + ")) UNION ALL " +
+		"SELECT sale FROM (" + severalPayments + ") " +
+		"WHERE sale NOT IN (SELECT arrayJoin(several) FROM first_sales FINAL WHERE " + ofWorkspace + paid + ") " +
+		"OR sale IN (SELECT sale" + lists + " AND NOT severally) AND sale NOT IN (SELECT toUInt64(0)" + paid + ")) " +
 		"SETTINGS optimize_move_to_prewhere_if_final = 0"
 }
 

@@ -37,6 +37,8 @@ type payments struct {
 	left  int            // rounds: later ones write earlier payments, so that buyers get other first sales
 	rows  []string       // that were written
 	days  map[int]string // by entry: under which it is in revenue
+
+	compared int // answers, by same
 }
 
 // write inserts some rows into the ledger: new entries, new versions of known ones, and again what
@@ -53,11 +55,12 @@ func (p *payments) write() {
 		status := []string{"booked", "booked", "booked", "booked", "held", "superseded"}[p.rng.IntN(6)]
 		at := begin.AddDate(0, 0, p.rng.IntN(3)).Add(time.Duration(p.left*5+p.rng.IntN(12)) * time.Second)
 		id := fmt.Sprintf("unhex('%08x%024x')", entry, 1)
-		const row = "('shop', %s, true, '%s', '%s', 'o%d', 's%d', '%s', '%s', '%s', 'usd', %d, %d, '%s', 'a%d', 'link', %d)"
+		const row = "('shop', %s, true, '%s', '%s', 'o%d', 's%d', '%s', '%s', '%s', 'usd', %d, %d, '%s', %d, '%s', '%s')"
 		rows = append(rows, fmt.Sprintf(row, id, at.Format(time.DateOnly), kind, entry, p.rng.IntN(20),
 			at.Format(time.DateTime),
 			[]string{"", "cus_1", "cus_2"}[p.rng.IntN(3)], []string{"", "", "ann", "bob", "cy", "di"}[p.rng.IntN(6)],
-			p.rng.IntN(4), version, status, entry%2, version))
+			p.rng.IntN(4), version, status, version,
+			[]string{"", "a", "b"}[p.rng.IntN(3)], []string{"none", "click"}[p.rng.IntN(2)]))
 		p.rows = append(p.rows, rows[len(rows)-1])
 		day := at.Format(time.DateOnly)
 		if old := p.days[entry]; old != "" && old != day { // as clickhouse.InsertLedger does
@@ -66,7 +69,8 @@ func (p *payments) write() {
 		p.days[entry] = day
 	}
 	p.exec("INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, customer_id, " +
-		"external_customer_id, currency, amount, net_usd, status, affiliate_id, match_rule, version) VALUES " + strings.Join(rows, ", "))
+		"external_customer_id, currency, amount, net_usd, status, version, affiliate_id, match_rule) VALUES " +
+		strings.Join(rows, ", "))
 	if moved != nil {
 		p.exec("INSERT INTO revenue (workspace, livemode, day, entry_id, version, moved) VALUES " + strings.Join(moved, ", "))
 	}
@@ -137,7 +141,8 @@ func (p *payments) lookUp(statement string) ([]string, error) {
 
 var asked = map[string]string{
 	"workspace": "shop", "livemode": "true", "from": "2026-03-01 00:00:00", "to": "2026-03-05 00:00:00", "unit": "hour",
-	"timezone": "UTC", "only": "{}", "without": "{}", "currency": "usd", "rates": "", "visitors": "true", "limit": "9",
+	"timezone": "UTC", "only": "{}", "without": "{}", "currency": "usd", "rates": "", "visitors": "true",
+	"dimension": "affiliate", "limit": "9",
 }
 
 // with returns the values with other ones of two names.
@@ -145,6 +150,12 @@ func with(values map[string]string, name, value, name2, value2 string) map[strin
 	values = maps.Clone(values)
 	values[name], values[name2] = value, value2
 	return values
+}
+
+// asking is a question with its values.
+type asking struct {
+	question string
+	values   map[string]string
 }
 
 // same compares the answer from the lists with that from all payments, and reports whether there
@@ -158,11 +169,16 @@ func (p *payments) same(when string) bool {
 	if !ok {
 		return false
 	}
-	// trend asks of payments only whether they are of a first sale, and all three of a part of the time.
+	// new_and_returning asks of refunds, too, whether they are of a first sale. The others ask of payments
+	// only, and of a part of the time.
 	from := begin.AddDate(0, 0, len(p.rows)%3).Add(time.Duration(p.left*5+len(p.rows)%7) * time.Second)
 	part := with(asked, "from", from.Format(time.DateTime), "to", from.AddDate(0, 0, 1).Format(time.DateTime))
-	other := []string{"trend", "totals", "top"}[len(p.rows)%5%3]
-	for question, values := range map[string]map[string]string{"new_and_returning": asked, other: part} {
+	filtered := with(part, "only", "{'affiliate':['a']}", "unit", "day")
+	others := []asking{{"trend", part}, {"breakdown", part}, {"funnel", part}, {"trend", filtered}, {"top", part},
+		{"breakdown", filtered}, {"return_on_spend", part}, {"totals", part}}
+	p.compared++
+	for _, a := range []asking{{"new_and_returning", asked}, others[p.compared%len(others)]} {
+		question, values := a.question, a.values
 		q, err := sql.AskQuestion(question)
 		if err != nil {
 			p.t.Fatal(err)
@@ -232,12 +248,15 @@ func TestFirstSales(t *testing.T) {
 	if err := rollup.ComputeFirstSales(t.Context(), store, ledger); err != nil {
 		t.Fatal(err)
 	}
-	p.exec("ALTER TABLE first_sales UPDATE sales = arrayMap(sale -> sale + 1, sales) WHERE slice < 8")
-	if differences, err := rollup.FirstSalesDifferences(t.Context(), store); err != nil || differences[ledger] == 0 {
-		t.Errorf("lists with other sales are not found: %v %v", differences, err)
-	}
-	if err := rollup.RepairFirstSales(t.Context(), store); err != nil || !p.same("repaired") {
-		t.Errorf("lists that were altered are not repaired: %v", err)
+	for _, altered := range []string{"sales = arrayMap(sale -> sale + 1, sales)", "several = []",
+		"parted = arrayMap(several -> false, parted)", "paid_at = arrayMap(at -> at + INTERVAL 1 DAY, paid_at)"} {
+		p.exec("ALTER TABLE first_sales UPDATE " + altered + " WHERE 1")
+		if differences, err := rollup.FirstSalesDifferences(t.Context(), store); err != nil || differences[ledger] == 0 {
+			t.Errorf("lists with %s are not found: %v %v", altered, differences, err)
+		}
+		if err := rollup.RepairFirstSales(t.Context(), store); err != nil || !p.same("repaired") {
+			t.Errorf("lists with %s are not repaired: %v", altered, err)
+		}
 	}
 	if told < changed/3 || told == changed {
 		t.Errorf("the lists told the first sales in %d of %d states with changes: that tries too little", told, changed)
