@@ -96,8 +96,8 @@ const severalPayments = `
         HAVING count() > 1`
 
 // FirstSalesDifference returns the statement that counts the sales that are a first one by the lists
-// only, or by the payments only, those that have several payments and are not listed so, and those of
-// which a list has another time. The parameters are workspace and livemode.
+// only, or by the payments only, those that have several payments or buyers and are not listed so, and
+// those of which a list has another time. The parameters are workspace and livemode.
 func FirstSalesDifference(f FirstSales) string {
 	const lists = " FROM first_sales FINAL " +
 		"ARRAY JOIN sales AS sale, buyers AS buyer, paid_at AS paid, parted AS severally WHERE " + ofWorkspace
@@ -118,7 +118,12 @@ func FirstSalesDifference(f FirstSales) string {
 		"WHERE (buyer, sale, paid) NOT IN (SELECT buyer, sale, paid FROM (" + firstSales + ")) UNION ALL " +
 		"SELECT sale FROM (" + severalPayments + ") " +
 		"WHERE sale NOT IN (SELECT arrayJoin(several) FROM first_sales FINAL WHERE " + ofWorkspace + paid + ") " +
-		"OR sale IN (SELECT sale" + lists + " AND NOT severally) AND sale NOT IN (SELECT toUInt64(0)" + paid + ")) " +
+		"OR sale IN (SELECT sale" + lists + " AND NOT severally) AND sale NOT IN (SELECT toUInt64(0)" + paid + ") " +
+		"UNION ALL " +
+		"SELECT DISTINCT sale FROM revenue FINAL WHERE " + ofWorkspace + " AND " + FirstSalesCount + " " +
+		"AND sale IN (SELECT sale FROM (" + severalPayments + ") WHERE shared) " +
+		"AND buyer NOT IN (SELECT arrayJoin(shared) FROM first_sales FINAL WHERE " + ofWorkspace + ") " +
+		"AND sale NOT IN (SELECT toUInt64(0)" + paid + ")) " +
 		"SETTINGS optimize_move_to_prewhere_if_final = 0"
 }
 

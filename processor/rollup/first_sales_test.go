@@ -248,7 +248,7 @@ func TestFirstSales(t *testing.T) {
 	if err := rollup.ComputeFirstSales(t.Context(), store, ledger); err != nil {
 		t.Fatal(err)
 	}
-	for _, altered := range []string{"sales = arrayMap(sale -> sale + 1, sales)", "several = []",
+	for _, altered := range []string{"sales = arrayMap(sale -> sale + 1, sales)", "several = []", "shared = []",
 		"parted = arrayMap(several -> false, parted)", "paid_at = arrayMap(at -> at + INTERVAL 1 DAY, paid_at)"} {
 		p.exec("ALTER TABLE first_sales UPDATE " + altered + " WHERE 1")
 		if differences, err := rollup.FirstSalesDifferences(t.Context(), store); err != nil || differences[ledger] == 0 {
