@@ -40,7 +40,7 @@ const fetchedAhead = 4
 // without that it asked by no client, or by the one of a topic that was made again.
 func (c *Consumer) open() error {
 	opened := make(chan struct{})
-	c.decompressor = newDecompressor(cmp.Or(c.MaxBytes*fetchedAhead, math.MaxInt))
+	c.decompressor = NewDecompressor(cmp.Or(c.MaxBytes*fetchedAhead, math.MaxInt))
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(c.Seeds...),
 		kgo.ConsumerGroup(c.group()),

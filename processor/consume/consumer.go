@@ -79,7 +79,7 @@ type Consumer struct {
 
 	rewindAsked  atomic.Bool
 	client       *kgo.Client
-	decompressor *decompressor      // the client's
+	decompressor *Decompressor      // the client's
 	cancel       context.CancelFunc // ends the client's requests to Kafka
 }
 
@@ -188,14 +188,14 @@ func (c *Consumer) poll(ctx context.Context) kgo.Fetches {
 	if c.rewindAsked.Load() {
 		cancel() // it was asked for before there was something to stop
 	}
-	c.decompressor.polled()
+	c.decompressor.Poll()
 	if c.Gather == 0 {
 		return c.client.PollRecords(ctx, c.mostPolled())
 	}
 	fetches := c.client.PollFetches(ctx)
 	for last := fetches.NumRecords(); c.gathers(fetches, last); {
 		soon, stop := context.WithTimeout(ctx, c.Gather)
-		c.decompressor.polled()
+		c.decompressor.Poll()
 		more := c.client.PollFetches(soon)
 		stop()
 		last = more.NumRecords()

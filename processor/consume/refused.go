@@ -62,7 +62,7 @@ func (c *Consumer) Watch(ctx context.Context) error {
 func (c *Consumer) fetchErrors(fetches kgo.Fetches) error {
 	var remade, last error
 	fetches.EachError(func(topic string, partition int32, err error) {
-		if errors.Is(err, context.Canceled) || errors.Is(err, errFull) {
+		if errors.Is(err, context.Canceled) || errors.Is(err, ErrFull) {
 			return
 		}
 		if errors.Is(err, kerr.UnknownTopicID) {

@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"bytes"
 	"log/slog"
 	"maps"
 	"testing"
@@ -59,4 +60,51 @@ func TestCommitted(t *testing.T) {
 	want(time.Time{}, none, map[int32]int64{0: 0, 1: 1, 2: 0})
 	all := map[int32]int64{0: 2, 1: 2, 2: 2}
 	want(time.Now().Add(time.Hour), all, all) // what is committed lies before
+}
+
+// Records that shrink to nothing in Kafka are read in pieces all the same, each once and in order.
+func TestReadsWhatFitsIntoMemory(t *testing.T) {
+	t.Parallel()
+	const partitions, records, size = 3, 30, 950_000
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(partitions, schemas.TopicClicks),
+		kfake.SeedTopics(1, schemas.TopicLeads, schemas.TopicStripe, schemas.TopicDeadLetters))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.DefaultProduceTopic(schemas.TopicClicks),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.Lz4Compression()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	text := bytes.Repeat([]byte{'x'}, size)
+	for i := range partitions * records {
+		record := &kgo.Record{Partition: int32(i % partitions), Value: text}
+		if err := client.ProduceSync(t.Context(), record).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	topics := &replay.Topics{Seeds: cluster.ListenAddrs(), Log: slog.New(slog.DiscardHandler)}
+	begin, end, err := topics.Bounds(t.Context(), time.Time{}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	most, next := 0, make(map[int32]int64)
+	err = topics.Read(t.Context(), begin, end, 1000, func(list []*kgo.Record) error {
+		most = max(most, len(list)*size)
+		for _, r := range list {
+			if r.Offset != next[r.Partition] {
+				t.Errorf("partition %d: offset %d comes where %d is due", r.Partition, r.Offset, next[r.Partition])
+			}
+			next[r.Partition] = r.Offset + 1
+		}
+		return nil
+	}, func(replay.Offsets) error { return nil })
+	if err != nil || next[0]+next[1]+next[2] != partitions*records {
+		t.Errorf("read up to %v: %v", next, err)
+	}
+	if most > 64<<20+2*size {
+		t.Errorf("%d bytes of records were in memory at once", most)
+	}
 }

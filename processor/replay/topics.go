@@ -75,6 +75,10 @@ func (t *Topics) Bounds(ctx context.Context, since, until time.Time) (begin, end
 	return begin, end, err
 }
 
+// maxAhead is how many bytes of records are fetched while a batch is handled. Texts of the public may
+// shrink to nothing in Kafka: a fetch of 8 MiB could be 2 GiB of them.
+const maxAhead = 64 << 20
+
 // Read passes the records of [begin, end) to handle, at most batch records at a time, and calls
 // reached with the next offsets after each batch.
 func (t *Topics) Read(ctx context.Context, begin, end Offsets, batch int, handle func([]*kgo.Record) error,
@@ -84,9 +88,10 @@ func (t *Topics) Read(ctx context.Context, begin, end Offsets, batch int, handle
 	if r.open == 0 {
 		return reached(r.at)
 	}
+	decompressor := consume.NewDecompressor(maxAhead)
 	client, err := kgo.NewClient(append([]kgo.Opt{
 		kgo.SeedBrokers(t.Seeds...), kgo.ConsumePartitions(r.from()), kgo.FetchMaxBytes(8 << 20),
-		kgo.FetchMaxPartitionBytes(2 << 20), kgo.KeepControlRecords(),
+		kgo.FetchMaxPartitionBytes(2 << 20), kgo.KeepControlRecords(), kgo.WithDecompressor(decompressor),
 	}, t.Opts...)...)
 	if err != nil {
 		return fmt.Errorf("open Kafka client: %w", err)
@@ -94,13 +99,16 @@ func (t *Topics) Read(ctx context.Context, begin, end Offsets, batch int, handle
 	defer client.Close()
 	logged := time.Now()
 	for r.open > 0 {
+		decompressor.Poll()
 		fetches := client.PollRecords(ctx, batch)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		var failed error
 		fetches.EachError(func(topic string, partition int32, err error) {
-			failed = errors.Join(failed, fmt.Errorf("read %s/%d: %w", topic, partition, err))
+			if !errors.Is(err, consume.ErrFull) {
+				failed = errors.Join(failed, fmt.Errorf("read %s/%d: %w", topic, partition, err))
+			}
 		})
 		if failed != nil {
 			return failed
