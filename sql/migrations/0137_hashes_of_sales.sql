@@ -5,7 +5,7 @@
 -- Of a sale that several buyers paid, the buyer is who paid first: questions about buyers look at those who share a sale, too.
 ALTER TABLE revenue
     ADD COLUMN IF NOT EXISTS sale UInt64 MATERIALIZED sipHash64(sale_id) COMMENT 'sipHash64 of sale_id' AFTER sale_id;
-ALTER TABLE revenue MATERIALIZE COLUMN sale; -- in the background: until then it is computed when it is read
+ALTER TABLE revenue MATERIALIZE COLUMN sale; -- until this ends it is computed when it is read, and entries may be written
 
 ALTER TABLE first_sales
     ADD COLUMN IF NOT EXISTS parted Array(Bool) COMMENT 'Whether the sale has several payments' AFTER sales,
