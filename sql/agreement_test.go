@@ -442,6 +442,41 @@ func TestClicksOfOpenDays(t *testing.T) {
 	}
 }
 
+// A visitor repeats a click for days, each time within an hour. Which of these count depends on where
+// counting begins: a closed day counts from the day before, the question from the day before its time.
+// So a page may have a sale and no click, and that is no division by zero.
+func TestLandingPagesOfRepeatedClicks(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	begin := time.Date(2025, 6, 1, 0, 30, 0, 0, time.UTC)
+	var clicks, entries []string
+	for i := range 100 { // even ones count; where counting begins on June 2nd, odd ones
+		at, id := begin.Add(time.Duration(i)*50*time.Minute), fmt.Sprintf("%016d", i)
+		clicks = append(clicks, fmt.Sprintf("('w', '%s', '%s', 'v', 'l', '/%d')", id, at.Format(time.DateTime), i))
+		entries = append(entries, fmt.Sprintf("('w', '%s', true, '%s', 'payment', 'p%[1]s', 's%[1]s', '%s', 'usd', 100, 1, "+
+			"'%[1]s', '%[3]s', 'booked', 1)", id, at.Format(time.DateOnly), at.Format(time.DateTime)))
+	}
+	for _, list := range [][]string{clicks[:57], clicks[57:]} { // up to June 2nd, and from the 3rd on
+		ask(t, dsn, "INSERT INTO clicks (workspace, click_id, clicked_at, visitor_id, link_id, path) VALUES "+
+			strings.Join(list, ","), nil)
+		refresh(t, dsn)
+	}
+	ask(t, dsn, "INSERT INTO ledger (workspace, entry_id, livemode, day, kind, object_id, sale_id, occurred_at, currency, "+
+		"amount, net_usd, click_id, clicked_at, status, version) VALUES "+strings.Join(entries, ","), nil)
+	q := question(t, "landing_pages")
+	values := parameters(q)
+	maps.Copy(values, map[string]string{"workspace": "w", "from": "2025-06-01 00:00:00", "to": "2025-06-06 00:00:00",
+		"dimension": "landing_page", "visitors": "false", "limit": "1000"})
+	text, err := q.Statement(values, sql.Known{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums := ask(t, dsn, "SELECT sum(sales), sum(net_usd), countIf(clicks = 0 AND sales = 1 AND epc = 1) > 10 FROM ("+text+")",
+		values)
+	if sums != "50\t50\t1\n" {
+		t.Errorf("sales, net and whether pages have no click: %s", sums)
+	}
+}
+
 // A value that has no sense is an error and not a figure. As SQL of one's own it is refused, too, also
 // of a time in which nothing happened.
 func TestQuestionsRefuse(t *testing.T) {

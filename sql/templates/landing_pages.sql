@@ -1,12 +1,13 @@
 {{- /* What a statement of landing_pages reads, and selects of it, where it has neither visitors nor filters: see
-pages.go. */ -}}
+pages.go. A page may have sales and no clicks: of what a visitor repeats for days another click may count on a
+closed day, and a click may come between the readings of clicks and of sales. */ -}}
 SELECT
     name,
     sum(came) AS clicks,
     CAST(NULL, 'Nullable(UInt64)') AS visitors,
     sum(sold) AS sales,
     sum(net) AS net_usd,
-    if(sum(unrated) > 0 AND sum(rated) = 0, NULL, round(net_usd / clicks, 4)) AS epc
+    if(sum(unrated) > 0 AND sum(rated) = 0, NULL, round(net_usd / greatest(clicks, 1), 4)) AS epc
 FROM
 (
     SELECT
