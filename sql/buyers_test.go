@@ -134,6 +134,26 @@ func TestBuyerWhoseFirstSaleIsAnothers(t *testing.T) {
 	}
 }
 
+// A refund may be dated before the buyer's first booked sale: its own payment is held. It counts in
+// the unit of that first sale, because there is none before.
+func TestCohortsOfEarlierRefunds(t *testing.T) {
+	dsn, _ := sqltest.Open(t)
+	of := func(kind, sale string, month time.Month, usd int64) entry {
+		net := decimal.New(usd, 0)
+		return entry{kind: kind, object: kind, sale: sale, external: "ann", names: map[string]string{},
+			at: time.Date(2025, month, 10, 0, 0, 0, 0, time.UTC), usd: &net, booked: true}
+	}
+	l := &buyersLedger{entries: []entry{of("refund", "in_1", 1, -5), of("payment", "in_2", 3, 20)}}
+	l.insert(t, dsn, 0, 2)
+	q := question(t, "cohorts")
+	values := parameters(q)
+	maps.Copy(values, map[string]string{"workspace": "buyers", "livemode": "true", "from": "2025-03-01 00:00:00",
+		"to": "2025-04-01 00:00:00", "unit": "month", "dimension": ""})
+	if rows, _ := l.compare(t, dsn, q, values, false); rows != 1 {
+		t.Errorf("%d rows; want one, of March", rows)
+	}
+}
+
 // figuresOf returns what names a row, and the figures of it that are compared.
 func figuresOf(question string, row []string) (key, figures string) {
 	switch question {
@@ -433,14 +453,12 @@ func (l *buyersLedger) cohorts(values map[string]string) map[string]string {
 		age := 0
 		for ; next(begin, age).Before(unit(e.at)); age++ {
 		}
-		for ; next(begin, age).After(unit(e.at)); age-- { // of a sale whose payment is held
-		}
 		cohort := begin.Format(time.DateOnly) + " " + first.names[values["dimension"]]
 		if buyers[cohort] == nil {
 			buyers[cohort] = make(map[string]bool)
 		}
 		buyers[cohort][e.buyer()] = true
-		key := fmt.Sprint(cohort, " ", uint32(age))
+		key := fmt.Sprint(cohort, " ", age)
 		c, ok := cells[key]
 		if !ok {
 			c.active = make(map[string]bool)

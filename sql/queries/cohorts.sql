@@ -1,6 +1,7 @@
 -- What do customers bring after they were won, and how many come back?
 -- Buyers by the unit of time of their first sale and by whom or what it is credited to; age: units
--- since then, 0 is the first. buyers: how many the cohort has. active: how many of them bought in
+-- since then, 0 is the first, which also has what moved before that sale, such as a refund of one
+-- whose payment is held. buyers: how many the cohort has. active: how many of them bought in
 -- this unit; retention: the share. net_usd: without tax, refunds and disputes subtracted when they
 -- happened; cumulative_usd: until then; per_buyer: that for each of the cohort, NULL where none of
 -- it has a rate. Money without a rate is left out (see without_rate). A cohort has no row for a
@@ -29,7 +30,7 @@ FROM
     SELECT
         *,
         uniqExact(buyer) OVER (PARTITION BY cohort, name) AS cohort_buyers,
-        dateDiff({unit:String}, cohort, toDateTime(dateTrunc({unit:String}, toDateTime(occurred_at, 'UTC'), {timezone:String}), {timezone:String}), {timezone:String}) AS age
+        greatest(0, dateDiff({unit:String}, cohort, toDateTime(dateTrunc({unit:String}, toDateTime(occurred_at, 'UTC'), {timezone:String}), {timezone:String}), {timezone:String})) AS age
     FROM
     (
         SELECT
