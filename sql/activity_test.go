@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"strings"
 	"testing"
 )
@@ -234,6 +235,59 @@ func TestStatementOfLists(t *testing.T) {
 		for j, part := range []string{payments, lists, lost, gained} {
 			if got := strings.Contains(text(c.first), part); got != c.has[j] {
 				t.Errorf("statement %d has %q: %t\n%s", i, part, got, text(c.first))
+			}
+		}
+	}
+}
+
+// Questions about buyers are rewritten by patterns. Where one no longer fits the query file the answer
+// stays the same, and takes as long as before.
+func TestStatementOfBuyers(t *testing.T) {
+	const dimensions, filters, checked, paid, all = "multiIf(\n", "{only:", "throwIf(\n", "-- Who paid in this time",
+		"identity(buyer) IN\n"
+	month := map[string]string{"from": "2026-01-01 00:00:00", "to": "2026-01-31 00:00:00", "only": "{}", "without": "{}"}
+	values := func(name, value string) map[string]string {
+		v := maps.Clone(month)
+		v[name] = value
+		return v
+	}
+	written := &FirstSales{ComputedAt: 1, written: changes{{day: "2026-01-02"}}}
+	for _, name := range []string{"cohorts", "lifetime_value", "time_to_purchase"} {
+		q, err := AskQuestion(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range []struct {
+			values      map[string]string
+			first       *FirstSales
+			has, hasNot []string
+		}{
+			{month, nil, []string{paid, "AS fits"}, []string{filters, checked, "FROM first_sales"}},
+			{values("dimension", "affiliate"), nil, []string{paid, "affiliate_id"}, []string{dimensions}},
+			{values("dimension", "pages"), nil, []string{dimensions, "SELECT throwIf({dimension:"}, nil},
+			{values("only", "{'country':['DE']}"), nil, []string{filters, checked}, nil},
+			{values("without", "{ }"), nil, []string{filters, checked}, nil},
+			{month, written, []string{all, "FROM first_sales", "UNION ALL"}, []string{paid}},
+			{values("to", "2026-06-01 00:00:00"), written, nil,
+				[]string{all, paid, "FROM first_sales", "identity(sale_id) IN\n"}},
+		} {
+			text, err := q.Statement(c.values, Known{Large: c.first != nil, FirstSales: c.first})
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = text[strings.Index(text, "\nSELECT"):]
+			for _, part := range c.has {
+				if !strings.Contains(text, part) {
+					t.Errorf("%s %d lacks %q:\n%s", name, i, part, text)
+				}
+			}
+			for _, part := range c.hasNot {
+				if strings.Contains(text, part) {
+					t.Errorf("%s %d has %q:\n%s", name, i, part, text)
+				}
+			}
+			if want := name != "cohorts" && i == 5; strings.Contains(text, "WHERE who IN") != want {
+				t.Errorf("%s %d leaves out who was not chosen: %t", name, i, !want)
 			}
 		}
 	}
