@@ -227,6 +227,8 @@ var apart = []string{
 		"max_partitions_per_insert_block = 0",
 	"INSERT INTO leads SELECT * REPLACE (concat('t', substring(lead_id, 1, 15)) AS lead_id, false AS livemode) " +
 		"FROM leads FINAL",
+	"INSERT INTO leads SELECT * REPLACE ('other' AS workspace, concat(person, ' there') AS person) " +
+		"FROM leads FINAL WHERE livemode",
 	"INSERT INTO ledger SELECT * REPLACE (concat('t', substring(entry_id, 1, 15)) AS entry_id, false AS livemode) " +
 		"FROM ledger FINAL",
 	"INSERT INTO ledger SELECT * REPLACE (concat('h', substring(entry_id, 1, 15)) AS entry_id, 'held' AS status) " +
