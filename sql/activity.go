@@ -274,9 +274,9 @@ func (q Question) StatementOf(part Part, values map[string]string, of Known) (st
 	}
 	before, after := q.Text[:call[0]], q.Text[call[1]:]
 	entries := entriesOnly.MatchString(after)
-	rolledUp := notClicks.MatchString(after)
-	a.Clicks, a.Entries = part != Others && !entries && !rolledUp, part != Clicks
-	a.Leads = !entries && (part == Whole || (of.Large || rolledUp) == (part == Others))
+	clicksApart := notClicks.MatchString(after)
+	a.Clicks, a.Entries = part != Others && !entries && !clicksApart, part != Clicks
+	a.Leads = !entries && (part == Whole || (of.Large || clicksApart) == (part == Others))
 	if of.Large && a.Clicks {
 		b, c := counted.Replace(before), counted.Replace(after)
 		a.Counted = !singleClicks.MatchString(withoutComments(b + c))

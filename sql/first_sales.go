@@ -39,20 +39,20 @@ const FirstSalesLag = `(
 // buyer, so that none is left of an earlier one. Where the server lags it stores none: lists may lack
 // what was written in the five minutes before, which questions add, and no more.
 const ComputeFirstSales = `INSERT INTO first_sales
-    (workspace, livemode, slice, buyers, sales, parted, paid_at, entries, shared, several, complete, computed_at)
+    (workspace, livemode, slice, buyers, sales, paid_again, paid_at, entries, shared, several, complete, computed_at)
 SELECT
     {workspace:String}, {livemode:Bool}, slice, groupArrayIf(buyer, what = 'first'), groupArrayIf(sale, what = 'first'),
-    groupArrayIf(parted, what = 'first'), groupArrayIf(paid, what = 'first'), groupArrayIf(entry, what = 'first'),
-    groupArrayIf(buyer, what = 'shared'), groupArrayIf(sale, what = 'several'), min(unlike),
+    groupArrayIf(paid_again, what = 'first'), groupArrayIf(paid, what = 'first'), groupArrayIf(entry, what = 'first'),
+    groupArrayIf(buyer, what = 'shared'), groupArrayIf(sale, what = 'several'), min(one_sale),
     {computed_at:DateTime64(3, 'UTC')}
 FROM
 (
     SELECT
         'first' AS what, slice, buyer, sale, paid, entry,
-        sale IN (SELECT sale FROM (` + severalPayments + `)) AS parted, true AS unlike
+        sale IN (SELECT sale FROM (` + severalPayments + `)) AS paid_again, true AS one_sale
     FROM (` + firstSales + `)
     UNION ALL
-    SELECT 'several', toUInt8(sale % 16), 0, sale, toDateTime64(0, 3, 'UTC'), 0, true, unlike
+    SELECT 'several', toUInt8(sale % 16), 0, sale, toDateTime64(0, 3, 'UTC'), 0, true, one_sale
     FROM (` + severalPayments + `)
     UNION ALL
     SELECT DISTINCT 'shared', toUInt8(buyer % 16), buyer, 0, toDateTime64(0, 3, 'UTC'), 0, true, true
@@ -85,10 +85,10 @@ const firstSales = `
 
 // severalPayments selects the hashes of sales that have several payments, whether these are of one
 // sale, and whether they are of several buyers. Two sales that have the same hash are told apart by
-// another one. Zero stands for a sale that has one payment (activity), so it counts as unlike no other.
+// another one. Zero stands for a sale that has one payment (activity), so it counts as none of one sale.
 const severalPayments = `
         SELECT
-            sale, min(cityHash64(sale_id)) = max(cityHash64(sale_id)) AND sale != 0 AS unlike,
+            sale, min(cityHash64(sale_id)) = max(cityHash64(sale_id)) AND sale != 0 AS one_sale,
             min(buyer) != max(buyer) AS shared
         FROM revenue FINAL
         WHERE ` + ofWorkspace + ` AND ` + FirstSalesCount + `
@@ -100,7 +100,7 @@ const severalPayments = `
 // those of which a list has another time. The parameters are workspace and livemode.
 func FirstSalesDifference(f FirstSales) string {
 	const lists = " FROM first_sales FINAL " +
-		"ARRAY JOIN sales AS sale, buyers AS buyer, paid_at AS paid, parted AS severally WHERE " + ofWorkspace
+		"ARRAY JOIN sales AS sale, buyers AS buyer, paid_at AS paid, paid_again AS again WHERE " + ofWorkspace
 	known, gained, paid := lists, "", ""
 	if len(f.Lost) > 0 {
 		known += " AND buyer NOT IN (" + f.LostText() + ")"
@@ -118,7 +118,7 @@ func FirstSalesDifference(f FirstSales) string {
 		"WHERE (buyer, sale, paid) NOT IN (SELECT buyer, sale, paid FROM (" + firstSales + ")) UNION ALL " +
 		"SELECT sale FROM (" + severalPayments + ") " +
 		"WHERE sale NOT IN (SELECT arrayJoin(several) FROM first_sales FINAL WHERE " + ofWorkspace + paid + ") " +
-		"OR sale IN (SELECT sale" + lists + " AND NOT severally) AND sale NOT IN (SELECT toUInt64(0)" + paid + ") " +
+		"OR sale IN (SELECT sale" + lists + " AND NOT again) AND sale NOT IN (SELECT toUInt64(0)" + paid + ") " +
 		"UNION ALL " +
 		"SELECT DISTINCT sale FROM revenue FINAL WHERE " + ofWorkspace + " AND " + FirstSalesCount + " " +
 		"AND sale IN (SELECT sale FROM (" + severalPayments + ") WHERE shared) " +

@@ -249,7 +249,7 @@ func TestFirstSales(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, altered := range []string{"sales = arrayMap(sale -> sale + 1, sales)", "several = []", "shared = []",
-		"parted = arrayMap(several -> false, parted)", "paid_at = arrayMap(at -> at + INTERVAL 1 DAY, paid_at)"} {
+		"paid_again = arrayMap(several -> false, paid_again)", "paid_at = arrayMap(at -> at + INTERVAL 1 DAY, paid_at)"} {
 		p.exec("ALTER TABLE first_sales UPDATE " + altered + " WHERE 1")
 		if differences, err := rollup.FirstSalesDifferences(t.Context(), store); err != nil || differences[ledger] == 0 {
 			t.Errorf("lists with %s are not found: %v %v", altered, differences, err)

@@ -8,7 +8,7 @@ ALTER TABLE revenue
 ALTER TABLE revenue MATERIALIZE COLUMN sale; -- until this ends it is computed when it is read, and entries may be written
 
 ALTER TABLE first_sales
-    ADD COLUMN IF NOT EXISTS parted Array(Bool) COMMENT 'Whether the sale has several payments' AFTER sales,
+    ADD COLUMN IF NOT EXISTS paid_again Array(Bool) COMMENT 'Whether the sale has several payments' AFTER sales,
     ADD COLUMN IF NOT EXISTS shared Array(UInt64) COMMENT 'Buyers who paid a part of a sale that another buyer paid a part of' AFTER entries,
     ADD COLUMN IF NOT EXISTS several Array(UInt64) COMMENT 'sipHash64 of all sales that have several payments, in the slice of its remainder by 16' AFTER shared,
-    ADD COLUMN IF NOT EXISTS complete Bool DEFAULT false COMMENT 'Parted, shared and several were computed, and no two sales in several have the same hash; only then these lists are read' AFTER several;
+    ADD COLUMN IF NOT EXISTS complete Bool DEFAULT false COMMENT 'Paid_again, shared and several were computed, and no two sales in several have the same hash; only then these lists are read' AFTER several;

@@ -158,9 +158,9 @@ FROM
             -- came, they were deleted, or this is another replica.{{if $.Payments}}
             -- A sale that has one payment, which is of another time, is not looked for.{{end}}
             SELECT arrayJoin(groupArrayArray({{if or $.Payments .Lost}}arrayFilter(
-                (sale{{if .Lost}}, buyer{{end}}{{if $.Payments}}, paid, severally{{end}}) -> {{with .LostText}}buyer NOT IN ({{.}}){{end}}{{if and .Lost $.Payments}}
-                    AND {{end}}{{if $.Payments}}(severally OR paid >= {from:DateTime('UTC')} AND paid < {to:DateTime('UTC')}){{end}},
-                sales{{if .Lost}}, buyers{{end}}{{if $.Payments}}, paid_at, parted{{end}}){{else}}sales{{end}})) AS sale
+                (sale{{if .Lost}}, buyer{{end}}{{if $.Payments}}, paid, again{{end}}) -> {{with .LostText}}buyer NOT IN ({{.}}){{end}}{{if and .Lost $.Payments}}
+                    AND {{end}}{{if $.Payments}}(again OR paid >= {from:DateTime('UTC')} AND paid < {to:DateTime('UTC')}){{end}},
+                sales{{if .Lost}}, buyers{{end}}{{if $.Payments}}, paid_at, paid_again{{end}}){{else}}sales{{end}})) AS sale
             {{template "lists" .}}) AS first_sale,{{else}}e.sale_id IN
         (
             -- The buyer's earliest payment, of two at the same time that of the least sale_id. As one text, because the
