@@ -111,7 +111,7 @@ func encodeNative[R any](columns []nativeColumn[R], rows []R) net.Buffers {
 		}
 		if encoded == 0 { // the other rows are likely to take as much
 			for i := range encoders {
-				encoders[i].grow(float64(len(rows)) / float64(len(part)))
+				encoders[i].grow(len(rows)-len(part), len(part))
 			}
 		}
 		encoded += len(part)
@@ -128,12 +128,12 @@ func encodeNative[R any](columns []nativeColumn[R], rows []R) net.Buffers {
 	return block
 }
 
-// grow makes room for so many times what is there.
-func (e *nativeEncoder) grow(times float64) {
-	more := func(n int) int { return int(float64(n) * (times - 1) * 1.05) }
-	e.buf = slices.Grow(e.buf, more(len(e.buf)))
-	e.keys = slices.Grow(e.keys, more(len(e.keys)))
-	e.after = slices.Grow(e.after, more(len(e.after)))
+// grow makes room for so many more rows, as large as those that are encoded and a twentieth larger.
+func (e *nativeEncoder) grow(more, encoded int) {
+	room := func(n int) int { return n * more / encoded * 21 / 20 }
+	e.buf = slices.Grow(e.buf, room(len(e.buf)))
+	e.keys = slices.Grow(e.keys, room(len(e.keys)))
+	e.after = slices.Grow(e.after, room(len(e.after)))
 }
 
 // insertNative writes rows as one block of one partition.
