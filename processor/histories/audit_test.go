@@ -134,7 +134,8 @@ func TestAudit(t *testing.T) {
 		{"a day's figures deleted", "clicks_by_day", "altered",
 			"ALTER TABLE clicks_by_day DELETE WHERE day = (SELECT min(day) FROM clicks_by_day)"},
 		{"a first sale that nobody made", "first_sales", "altered", "INSERT INTO first_sales SELECT DISTINCT workspace, livemode, " +
-			"number, [number], [number], [now64(3)], [number], now64(3) FROM revenue AS r CROSS JOIN numbers(16) AS n"},
+			"number, [number], [number], [false], [now64(3)], [number], [], [], true, now64(3) " +
+			"FROM revenue AS r CROSS JOIN numbers(16) AS n"},
 		{"a day that an entry would not leave", "revenue", "missing",
 			"ALTER TABLE revenue_days DELETE WHERE entry_id = " + booked},
 		{"an entry's credit altered", "ledger", "altered",
