@@ -85,7 +85,8 @@ const firstSales = `
 
 // severalPayments selects the hashes of sales that have several payments, whether these are of one
 // sale, and whether they are of several buyers. Two sales that have the same hash are told apart by
-// another one. Zero stands for a sale that has one payment (activity), so it counts as none of one sale.
+// another one. Zero stands for a sale that has one payment (activity), so a sale whose hash is zero
+// counts as several.
 const severalPayments = `
         SELECT
             sale, min(cityHash64(sale_id)) = max(cityHash64(sale_id)) AND sale != 0 AS one_sale,
@@ -137,9 +138,9 @@ const maxWritten = 2000
 // much later, or be dated by a clock that is so much behind. Lists of more than 36 hours ago are not
 // read: payments_written forgets. Nor are those of which not all slices are of one computation, and
 // those of the future: the server's clock was set back, and what has been written since seems to be
-// older than they are. Lists that are not complete are of an earlier version of Tributary, or two sales
-// that they name have the same hash. A server that lags may have entries of which its payments_written does not say
-// yet that they were written.
+// older than they are. Lists that are not complete are of an earlier version of Tributary, or two
+// sales that they name have the same hash. A server that lags may have entries of which its
+// payments_written does not say yet that they were written.
 //
 // maxOrNull: where there are no lists to read, as after a first load, payments_written is not read
 // either, which then has all payments.
