@@ -85,8 +85,8 @@ const firstSales = `
 
 // severalPayments selects the hashes of sales that have several payments, whether these are of one
 // sale, and whether they are of several buyers. Two sales that have the same hash are told apart by
-// another one. Zero stands for a sale that has one payment (activity), so a sale whose hash is zero
-// counts as several.
+// another one. Zero stands for a sale that has one payment (activity), so lists that would name it are
+// not complete.
 const severalPayments = `
         SELECT
             sale, min(cityHash64(sale_id)) = max(cityHash64(sale_id)) AND sale != 0 AS one_sale,
